@@ -1,0 +1,1 @@
+"""Whose world it is: users, workspaces, roles."""

@@ -1,0 +1,6 @@
+"""Routes of the accounts app."""
+
+from django.urls import URLPattern, URLResolver
+
+app_name = "accounts"
+urlpatterns: list[URLPattern | URLResolver] = []

@@ -1,0 +1,1 @@
+"""What we say and to whom: content, audience, batches, deliveries."""

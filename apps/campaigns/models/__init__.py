@@ -1,0 +1,6 @@
+"""The campaigns app's records."""
+
+from apps.campaigns.models.campaign import Campaign, CampaignEntry, ContentVersion
+from apps.campaigns.models.delivery import Batch, Delivery
+
+__all__ = ["Batch", "Campaign", "CampaignEntry", "ContentVersion", "Delivery"]

@@ -1,0 +1,1 @@
+"""How a letter travels: transports, connections, replies."""

@@ -1,0 +1,1 @@
+"""The ground floor: clock, errors, jobs, tokens, addresses, secrets, health."""

@@ -1,0 +1,31 @@
+"""The Celery application: `celery -A core`."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging
+
+from settings.env import default_settings_module
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", default_settings_module())
+
+app = Celery("vashsender")
+
+
+def _configuration() -> dict[str, Any]:
+    from django.conf import settings
+
+    configured: dict[str, Any] = settings.CELERY
+    return configured
+
+
+app.add_defaults(_configuration)
+app.autodiscover_tasks(["core", "apps.contacts", "apps.smtp", "apps.campaigns", "apps.tracking"])
+
+
+@setup_logging.connect
+def _keep_django_logging(**_: Any) -> None:
+    """Leave logging to Django's configuration."""

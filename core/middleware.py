@@ -1,0 +1,55 @@
+"""Health endpoints that need nothing else, and the one place where our errors become pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+
+from core.errors import EspError
+
+Handler = Callable[[HttpRequest], HttpResponse]
+
+
+class HealthMiddleware:
+    """Answers `/livez` (the process is up) and `/readyz` (the database is reachable and migrated)."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer health probes before sessions or allowed hosts can get in the way."""
+        if request.path == "/livez":
+            return HttpResponse("ok\n", content_type="text/plain")
+        if request.path == "/readyz":
+            return self._ready()
+        return self.get_response(request)
+
+    def _ready(self) -> HttpResponse:
+        try:
+            executor = MigrationExecutor(connection)
+            pending = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+        except DatabaseError:
+            connection.close()
+            return JsonResponse({"status": "database away"}, status=503)
+        return JsonResponse({"status": "migrations pending" if pending else "ok"}, status=503 if pending else 200)
+
+
+class ErrorMiddleware:
+    """Turns an `EspError` that a view lets through into a page that says what to do."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Pass the request on."""
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Answer our own errors; leave all others to Django."""
+        if not isinstance(error, EspError):
+            return None
+        return render(request, "errors/esp_error.html", {"error": error}, status=error.status)

@@ -1,0 +1,39 @@
+"""Keeps addresses and secrets out of log lines."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+_ADDRESS = re.compile(r"([A-Za-z0-9_.+%-])[A-Za-z0-9_.+%'-]*@([A-Za-z0-9.-]+\.[A-Za-z0-9-]{2,})")
+_SECRET = re.compile(
+    r"(?i)((?:password|passwd|secret|token|authorization|cookie|api[_-]?key)[\"']?\s*[=:]\s*)(?:\"[^\"]*\"|'[^']*'|\S+)"
+)
+_URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]+@")
+_PUBLIC_TOKEN = re.compile(r"/([ocuv])/[A-Za-z0-9_-]{20,}")
+
+
+def redact(text: str) -> str:
+    """Return the text with addresses masked and secrets replaced."""
+    text = _URL_PASSWORD.sub(r"\1***@", text)
+    text = _SECRET.sub(r"\1***", text)
+    text = _PUBLIC_TOKEN.sub(r"/\1/***", text)
+    return _ADDRESS.sub(r"\1…@\2", text)
+
+
+class RedactingFilter(logging.Filter):
+    """Masks the message of a record before any handler formats it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite the record in place; never drops it."""
+        record.msg = redact(record.getMessage())
+        record.args = ()
+        return True
+
+
+class RedactingFormatter(logging.Formatter):
+    """Masks tracebacks too."""
+
+    def formatException(self, ei: object) -> str:  # noqa: N802 - the name is logging's
+        """Return the formatted traceback, masked."""
+        return redact(super().formatException(ei))  # type: ignore[arg-type]  # logging's own union of tuples

@@ -1,0 +1,44 @@
+#!/usr/bin/env python
+"""The command line of VashSender; finds the running installation by itself."""
+
+import os
+import sys
+from pathlib import Path
+
+# These work without a database; everything else needs a running installation or DATABASE_URL.
+STANDALONE = {
+    "help",
+    "version",
+    "check",
+    "collectstatic",
+    "makemessages",
+    "compilemessages",
+    "makemigrations",
+    "diffsettings",
+    "--help",
+    "-h",
+    "--version",
+}
+
+
+def main() -> None:
+    """Run one management command."""
+    root = Path(__file__).resolve().parent
+    if sys.prefix == sys.base_prefix and (root / ".venv").is_dir():
+        sys.exit(f"Use the installation's own Python: {root / '.venv/bin/python'} manage.py {' '.join(sys.argv[1:])}")
+    from settings.env import default_settings_module, env
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", default_settings_module())
+    command = sys.argv[1] if len(sys.argv) > 1 else "help"
+    if not env.database_url and command not in STANDALONE and "--help" not in sys.argv:
+        sys.exit(
+            f"VashSender is not running on the data folder {env.data_dir}. Start it with scripts/start "
+            "(add --data DIR or set VASHSENDER_DATA for another folder), or set DATABASE_URL and REDIS_URL."
+        )
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""The time table: every limit of a letter's way in one place (seconds), with the inequalities that keep it safe.
+
+A test asserts every inequality for the real clock and for the short clock of the kill tests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLimit:
+    """Hard and soft time limit of one task, in seconds."""
+
+    hard: float
+    soft: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """One consistent set of limits; all numbers are seconds unless the name says otherwise."""
+
+    campaign: TaskLimit = TaskLimit(1800, 1500)
+    batch: TaskLimit = TaskLimit(600, 480)
+    single: TaskLimit = TaskLimit(300, 240)
+    default: TaskLimit = TaskLimit(120, 90)
+    chunk: TaskLimit = TaskLimit(300, 240)  # one chunk of an import or export
+
+    offer: float = 100  # from the begin of an attempt to the marker, all stages together
+    reserve: float = 10  # kept free before the soft limit to record the result
+    dot_floor: float = 120  # the marker is set only while this much is left for the reply
+    dot_cap: float = 600  # RFC 5321 4.5.3.2.6: DATA termination
+    mark_to_dot: float = 5  # longer between marker and dot: the dot is not sent
+    inline_begin_margin: float = 240  # inline: no letter begins later than soft - this
+
+    lease: float = 120
+    heartbeat: float = 30
+    deadline_margin: float = 30  # attempt_deadline = hard limit of the carrying task + this
+    sweep: float = 5
+    ring_patience_empty: float = 15  # a ring is lost when the broker says the queue is empty
+    ring_patience: float = 300
+    visibility: float = 3600
+    stop: float = 330  # script stop, TimeoutStopSec for fan-out workers
+    stuck: float = 1800
+    canary: float = 30
+    check_stuck: float = 300
+    cleanup_smtp: float = 600
+    look_at_control: float = 10  # a housekeeper looks at the control numbers this often
+    max_rung: int = 1000  # letters of one batch rung and unsettled
+    slice_size: int = 5000
+    batch_size: int = 1000
+
+    @property
+    def single_deadline(self) -> float:
+        """Seconds after the begin of an attempt when a fan-out letter's process is surely gone."""
+        return self.single.hard + self.deadline_margin
+
+    def inequalities(self) -> dict[str, bool]:
+        """Return each rule of the table with whether it holds."""
+        return {
+            "offer + reserve + dot floor <= single soft - reserve": self.offer + self.reserve + self.dot_floor
+            <= self.single.soft - self.reserve,
+            "inline begin + offer + reserve + dot floor <= batch soft - reserve": (
+                self.batch.soft - self.inline_begin_margin
+            )
+            + self.offer
+            + self.reserve
+            + self.dot_floor
+            <= self.batch.soft - self.reserve,
+            "attempt deadline > hard limit": self.single_deadline > self.single.hard and self.deadline_margin > 0,
+            "visibility timeout >= 2 x the longest hard limit": self.visibility
+            >= 2 * max(self.campaign.hard, self.batch.hard, self.single.hard),
+            "stop >= single hard + 30": self.stop >= self.single.hard + self.deadline_margin,
+            "heartbeat x 3 <= lease": self.heartbeat * 3 <= self.lease,
+            "stuck > batch hard": self.stuck > self.batch.hard,
+            "soft < hard": all(
+                task.soft < task.hard for task in (self.campaign, self.batch, self.single, self.default, self.chunk)
+            ),
+            "empty-queue patience < patience": self.ring_patience_empty < self.ring_patience,
+        }
+
+
+REAL = Limits()
+
+# The same relations on a short clock, so that kills and soft limits can be tested for real.
+SHORT = replace(
+    REAL,
+    campaign=TaskLimit(20, 15),
+    batch=TaskLimit(20, 15),
+    single=TaskLimit(12, 9),
+    default=TaskLimit(20, 15),
+    chunk=TaskLimit(20, 15),
+    offer=3,
+    reserve=1,
+    dot_floor=2,
+    dot_cap=6,
+    mark_to_dot=2,
+    inline_begin_margin=7.5,
+    lease=4,
+    heartbeat=1,
+    deadline_margin=2,
+    sweep=0.5,
+    ring_patience_empty=1,
+    ring_patience=10,
+    visibility=40,
+    stop=14,
+    stuck=21,
+    canary=2,
+    check_stuck=3,
+    cleanup_smtp=3,
+    look_at_control=0.5,
+)

@@ -1,0 +1,33 @@
+"""Tests: real services named by the environment; the short clock where VASHSENDER_TEST_CLOCK=short asks for it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from settings import celery as celery_settings
+from settings.base import *  # noqa: F403
+from settings.base import DATABASES, REDIS_URL
+from settings.env import env
+from settings.limits import REAL, SHORT
+
+LIMITS = SHORT if os.environ.get("VASHSENDER_TEST_CLOCK") == "short" else REAL
+SECRET_KEY = os.environ.get("VASHSENDER_SECRET_KEY", "only-for-tests-0123456789-0123456789-0123456789")
+ENCRYPTION_KEYS = env.encryption_keys or ["dGVzdHMtb25seS10ZXN0cy1vbmx5LXRlc3RzLW9ubHk="]
+DATA_DIR = Path(os.environ.get("VASHSENDER_DATA") or tempfile.gettempdir()) / "vashsender-tests"
+SPOOL_DIR = DATA_DIR / "spool"
+STATIC_ROOT = DATA_DIR / "static"
+PUBLIC_URL = env.given_public_url or "http://localhost:8000"
+PRIVATE_SMTP_HOSTS = frozenset({"127.0.0.1", "localhost"})
+LOCAL_INBOX_OFFERED = True
+ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # speed; Argon2 is tested by itself
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = False
+DATABASES["default"]["CONN_MAX_AGE"] = 0 if not os.environ.get("VASHSENDER_TEST_WORKER") else 600
+_prefix = os.environ.get("VASHSENDER_TEST_PREFIX", "")
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+CELERY = celery_settings.configuration(
+    broker_url=env.broker_url or REDIS_URL or "memory://", limits=LIMITS, prefix=_prefix
+)
+TASK_PREFIX = _prefix

@@ -1,0 +1,33 @@
+"""Worker settings by load; `scripts/start` and the production script read this one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """How the mail workers of one load tier run."""
+
+    name: str
+    letters_per_hour: str
+    concurrency_min: int
+    concurrency_max: int
+    max_tasks_per_child: int
+    max_memory_per_child_kib: int
+    workers: int = 1
+    prefetch: int = 1
+
+    def concurrency(self, cores: int) -> int:
+        """Return the child processes per worker for a machine with so many cores."""
+        return max(self.concurrency_min, min(self.concurrency_max, cores * 2))
+
+
+TIERS: dict[str, Tier] = {
+    tier.name: tier
+    for tier in (
+        Tier("low", "under 1,000", 2, 4, 1000, 400_000),
+        Tier("medium", "1,000 to 10,000", 4, 8, 500, 400_000),
+        Tier("high", "over 10,000", 8, 16, 250, 400_000, workers=2),
+    )
+}
