@@ -1,0 +1,6 @@
+"""The smtp app's records."""
+
+from apps.smtp.models.inbox import InboxLetter
+from apps.smtp.models.transport import Transport
+
+__all__ = ["InboxLetter", "Transport"]
