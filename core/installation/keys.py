@@ -10,9 +10,9 @@ from pathlib import Path
 
 from core.installation.errors import MissingKeyError
 
-SECRET_KEY = "secret_key"  # noqa: S105 - a file's name
+SECRET_KEY = "secret_key"
 ENCRYPTION_KEY = "encryption_key"
-DATABASE_PASSWORD = "database_password"  # noqa: S105 - a file's name
+DATABASE_PASSWORD = "database_password"
 
 
 def ensure(folder: Path, *, holds_data: bool, is_encryption_key_given: bool = False) -> None:
