@@ -1,0 +1,38 @@
+"""What a connection to a sending account needs to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+from core.secretbox import Secret
+
+Kind = Literal["local_inbox", "smtp"]
+Tls = Literal["none", "starttls", "tls"]
+
+
+@dataclass(frozen=True, slots=True)
+class TransportConfig:
+    """One sending account as the pool sees it; two equal configurations share connections.
+
+    Args:
+        tls: "starttls" is required when chosen, never merely tried.
+        verify_tls: False only where the account says so in as many words.
+        max_connections: per process.
+    """
+
+    id: int | str
+    workspace_id: int | None
+    kind: Kind
+    host: str = ""
+    port: int = 587
+    tls: Tls = "starttls"
+    username: str = ""
+    password: Secret = field(default=Secret(""))
+    ehlo_name: str = "localhost"
+    verify_tls: bool = True
+    max_connections: int = 10
+    max_letters_per_connection: int = 100
+    max_age: timedelta = timedelta(minutes=10)
+    idle: timedelta = timedelta(seconds=60)

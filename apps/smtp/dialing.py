@@ -1,0 +1,91 @@
+"""Which addresses a sending account's host name may lead to: resolved once, checked, and then dialled as checked."""
+
+from __future__ import annotations
+
+import ipaddress
+import queue
+import re
+import socket
+import threading
+from collections.abc import Callable, Collection
+from typing import Final
+
+from apps.smtp.budget import now
+from apps.smtp.replies import BrokenLineError
+
+ALLOWED_PORTS: Final = frozenset({25, 465, 587, 2525})
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_.])?|[0-9A-Fa-f:.]{2,45}")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+Lookup = Callable[[str, int], list[str]]
+
+
+def system_lookup(host: str, port: int) -> list[str]:
+    """Return the addresses the system's resolver knows for the host.
+
+    Raises:
+        OSError: the resolver has no answer.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def is_public(address: str) -> bool:
+    """Return whether the address lies on the public internet, seen through every known disguise."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped:
+            found = found.ipv4_mapped
+        elif found.sixtofour or found.teredo or found in _NAT64 or found.is_site_local:
+            return False
+    return found.is_global and not found.is_multicast
+
+
+def addresses(
+    host: str, port: int, until: float, *, private_hosts: Collection[str], lookup: Lookup = system_lookup
+) -> list[str]:
+    """Return the addresses that may be dialled for the host.
+
+    A host that the instance's settings list as private may be anything; every other one must lead to public addresses
+    only, on a port of mail.
+
+    Raises:
+        BrokenLineError: address_refused, dns or timeout.
+    """
+    name = host.rstrip(".").lower()
+    is_listed = name in {listed.rstrip(".").lower() for listed in private_hosts}
+    if not _HOST.fullmatch(host) or not (is_listed or port in ALLOWED_PORTS):
+        raise BrokenLineError("address_refused")
+    found = _looked_up(host, port, until, lookup)
+    if not found:
+        raise BrokenLineError("dns")
+    if not is_listed and not all(is_public(address) for address in found):
+        raise BrokenLineError("address_refused")
+    return found
+
+
+def _looked_up(host: str, port: int, until: float, lookup: Lookup) -> list[str]:
+    try:
+        return [str(ipaddress.ip_address(host))]
+    except ValueError:
+        pass
+    # The system's resolver knows no deadline, so it works in a thread that is left behind when it takes too long.
+    answers: queue.SimpleQueue[list[str] | OSError] = queue.SimpleQueue()
+
+    def look() -> None:
+        try:
+            answers.put(lookup(host, port))
+        except (OSError, UnicodeError) as error:
+            answers.put(error if isinstance(error, OSError) else OSError(str(error)))
+
+    threading.Thread(target=look, name="smtp-resolver", daemon=True).start()
+    try:
+        answer = answers.get(timeout=max(0.0, until - now()))
+    except queue.Empty:
+        raise BrokenLineError("timeout") from None
+    if isinstance(answer, OSError):
+        raise BrokenLineError("dns")
+    return answer

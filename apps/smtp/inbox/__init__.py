@@ -1,0 +1,1 @@
+"""The local inbox: a mail server of our own that keeps every letter and relays none."""

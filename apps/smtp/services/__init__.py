@@ -1,0 +1,1 @@
+"""Services of the smtp app: what changes rows or sends."""
