@@ -46,6 +46,11 @@ def find(data_dir: Path, *, installed: Path, notify: Callable[[str], None]) -> P
     return Place(base / CLUSTER, _reachable_binaries(base, installed=installed, account=account), account)
 
 
+def holds_data(data_dir: Path) -> bool:
+    """True when a cluster has been made for this data folder."""
+    return ((_recorded(data_dir) or data_dir) / CLUSTER / "PG_VERSION").exists()
+
+
 def clear(folder: Path) -> None:
     """Remove what an interrupted step left behind."""
     if folder.exists():
@@ -69,17 +74,17 @@ def _reachable_binaries(base: Path, *, installed: Path, account: Account) -> Pat
         clear(interim)
         shutil.copytree(installed, interim / package.name / installed.name, ignore=_UNUSED)
         libraries = package.with_name(f"{package.name}.libs")
-        shutil.copytree(libraries, interim / libraries.name)
-        for folder in (
-            copies,
-            interim,
-            interim / package.name,
-            *(path for path in interim.rglob("*") if path.is_dir()),
-        ):
-            folder.chmod(0o755)
-        for path in interim.rglob("*"):
-            if path.is_file() and not path.is_symlink():
-                path.chmod(path.stat().st_mode | 0o444 | (0o111 if path.stat().st_mode & 0o100 else 0))
+        if libraries.exists():
+            shutil.copytree(libraries, interim / libraries.name)
+        _open_to_all(copies)
         clear(copy)
         interim.rename(copy)
     return copy / package.name / installed.name / "bin"
+
+
+def _open_to_all(tree: Path) -> None:
+    """Let everybody read the programs and nobody but their owner change them."""
+    for path in (tree, *tree.rglob("*")):
+        if not path.is_symlink():
+            is_program = path.is_dir() or path.stat().st_mode & 0o100
+            path.chmod(0o755 if is_program else 0o644)
