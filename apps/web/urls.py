@@ -1,6 +1,13 @@
 """Routes of the web app."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
+
+from apps.web.views import components, home, theme
 
 app_name = "web"
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("w/<slug:workspace_slug>/", home.dashboard, name="dashboard"),
+    path("theme/", theme.choose, name="theme"),
+    path("_components/", components.show, name="components"),
+]

@@ -1,0 +1,71 @@
+"""Times as people read them: in the workspace's zone and the reader's language, with UTC one hover away."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.utils import formats, timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from core import clock
+
+HOUR = dt.timedelta(hours=1)
+MINUTE = dt.timedelta(minutes=1)
+
+
+def _clock_time(local: dt.datetime, *, seconds: bool = False) -> str:
+    return local.strftime("%H:%M:%S" if seconds else "%H:%M")
+
+
+def _day(local: dt.datetime, today: dt.date) -> str:
+    if local.date() == today:
+        return _("today")
+    if local.date() == today - dt.timedelta(days=1):
+        return _("yesterday")
+    # Translators: a date format of Django: day and short month; with the year; change the order, not the letters.
+    return formats.date_format(local, _("j M") if local.year == today.year else _("j M Y"))
+
+
+def words(value: dt.datetime, style: str = "smart") -> str:
+    """Return a moment as text; style is smart, time, seconds, date or full."""
+    local = timezone.localtime(value)
+    today = timezone.localtime(clock.now()).date()
+    match style:
+        case "time":
+            return _clock_time(local)
+        case "seconds":
+            return _clock_time(local, seconds=True)
+        case "date":
+            return _day(local, today)
+        case "full":
+            return f"{formats.date_format(local, _('j M Y'))}, {_clock_time(local, seconds=True)}"
+        case _:
+            return f"{_day(local, today)}, {_clock_time(local)}"
+
+
+def ago(value: dt.datetime) -> str:
+    """Return how long ago a moment was when that is under an hour, else the moment itself."""
+    age = clock.now() - value
+    if age < dt.timedelta(0) or age >= HOUR:
+        return words(value)
+    if age < MINUTE:
+        seconds = int(age.total_seconds())
+        return ngettext("%(n)s second ago", "%(n)s seconds ago", seconds) % {"n": seconds}
+    minutes = int(age / MINUTE)
+    return ngettext("%(n)s minute ago", "%(n)s minutes ago", minutes) % {"n": minutes}
+
+
+def element(value: dt.datetime | None, text: str) -> SafeString:
+    """Return a <time> element whose title holds UTC; a dash for no moment."""
+    if value is None:
+        return format_html('<span class="muted">–</span>')
+    utc = value.astimezone(dt.UTC)
+    return format_html(
+        '<time datetime="{}" title="{} UTC">{}</time>',
+        utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        utc.strftime("%Y-%m-%d %H:%M:%S"),
+        text,
+    )

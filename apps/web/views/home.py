@@ -1,0 +1,27 @@
+"""Home: where signing in leads, and what a workspace is doing now."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from apps.accounts.access import WorkspaceRequest, may
+from apps.accounts.models import Workspace
+from apps.web import selectors
+
+
+@login_required
+def home(request: HttpRequest) -> HttpResponse:
+    """Lead to the first workspace of who signed in; say so when there is none."""
+    mine = Workspace.objects.filter(memberships__user_id=request.user.pk)
+    workspace = mine.order_by("memberships__created_at").first()
+    if workspace is None:
+        return render(request, "web/no_workspace.html")
+    return redirect("web:dashboard", workspace_slug=workspace.slug)
+
+
+@may("workspace.view")
+def dashboard(request: WorkspaceRequest) -> HttpResponse:
+    """Show what is being sent, what was sent last, and on a new installation the first steps."""
+    return render(request, "web/dashboard.html", {"home": selectors.home(request.workspace)})

@@ -1,0 +1,21 @@
+// The entry of every signed-in page: htmx and the small behaviours that HTML does not have yet.
+import htmx from "htmx.org";
+import { startDialogs } from "./dialogs.js";
+import { startDrawer } from "./drawer.js";
+import { startForms } from "./forms.js";
+import { startFragments } from "./fragments.js";
+import { startKeyboard } from "./keyboard.js";
+import { startLive } from "./live.js";
+import { startMenus } from "./menus.js";
+import { startTheme } from "./theme.js";
+import { startToasts } from "./toasts.js";
+
+startTheme();
+startMenus();
+startDrawer();
+startDialogs();
+startForms();
+startToasts();
+startFragments();
+startLive(htmx);
+startKeyboard();
