@@ -8,3 +8,7 @@ class CoreConfig(AppConfig):
 
     name = "core"
     label = "core"
+
+    def ready(self) -> None:
+        """Register the ground floor's health checks."""
+        import core.checks  # noqa: F401 - importing is registering

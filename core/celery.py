@@ -6,8 +6,9 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_init, worker_shutting_down
 
+from core import worker
 from settings.env import default_settings_module
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", default_settings_module())
@@ -29,3 +30,14 @@ app.autodiscover_tasks(["core", "apps.contacts", "apps.smtp", "apps.campaigns", 
 @setup_logging.connect
 def _keep_django_logging(**_: Any) -> None:
     """Leave logging to Django's configuration."""
+
+
+@worker_init.connect
+def _begin(**_: Any) -> None:
+    worker.reset_draining()
+
+
+@worker_shutting_down.connect
+def _drain(**_: Any) -> None:
+    """On SIGTERM, in the main process: every child finishes what it has in hand and begins nothing."""
+    worker.start_draining()

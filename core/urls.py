@@ -3,7 +3,7 @@
 from django.urls import include, path
 
 urlpatterns = [
-    path("accounts/", include("allauth.account.urls")),
+    path("accounts/", include("apps.accounts.sign_in_urls")),
     path("", include("apps.accounts.urls")),
     path("w/<slug:workspace_slug>/", include("apps.contacts.urls")),
     path("w/<slug:workspace_slug>/", include("apps.smtp.urls")),

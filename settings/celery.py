@@ -21,6 +21,7 @@ def beat_schedule(limits: Limits) -> dict[str, dict[str, Any]]:
         "sweep": ("apps.campaigns.tasks.sweep", limits.sweep, ()),
         "check-stuck-campaigns": ("apps.campaigns.tasks.check_stuck_campaigns", limits.check_stuck, ()),
         "cleanup-smtp-connections": ("apps.smtp.tasks.cleanup_smtp_connections", limits.cleanup_smtp, ()),
+        "sweep-imports": ("apps.contacts.tasks.sweep_imports", limits.sweep_imports, ()),
         **{f"canary-{queue}": ("core.tasks.canary", limits.canary, (queue,)) for queue in QUEUES},
     }
     schedule: dict[str, dict[str, Any]] = {}
@@ -68,6 +69,7 @@ def configuration(*, broker_url: str, limits: Limits, prefix: str = "") -> dict[
         "task_soft_time_limit": limits.default.soft,
         "task_create_missing_queues": True,
         "beat_schedule": beat_schedule(limits),
+        "beat_scheduler": "core.beat:LeaderScheduler",
         "beat_max_loop_interval": min(5.0, limits.sweep),
         "timezone": "UTC",
         "enable_utc": True,

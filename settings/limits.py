@@ -30,6 +30,7 @@ class Limits:
     reserve: float = 10  # kept free before the soft limit to record the result
     dot_floor: float = 120  # the marker is set only while this much is left for the reply
     dot_cap: float = 600  # RFC 5321 4.5.3.2.6: DATA termination
+    record_margin: float = 15  # a result waits for the database until the hard limit less this, then in the spool
     mark_to_dot: float = 5  # longer between marker and dot: the dot is not sent
     inline_begin_margin: float = 240  # inline: no letter begins later than soft - this
 
@@ -37,6 +38,9 @@ class Limits:
     heartbeat: float = 30
     deadline_margin: float = 30  # attempt_deadline = hard limit of the carrying task + this
     sweep: float = 5
+    sweep_imports: float = 30
+    import_turn: float = 3  # an import gives the default queue back after this, so that the sweep is never late
+    import_patience: float = 60  # a running import without progress for this long is rung again
     ring_patience_empty: float = 15  # a ring is lost when the broker says the queue is empty
     ring_patience: float = 300
     visibility: float = 3600
@@ -47,8 +51,8 @@ class Limits:
     cleanup_smtp: float = 600
     look_at_control: float = 10  # a housekeeper looks at the control numbers this often
     max_rung: int = 1000  # letters of one batch rung and unsettled
-    slice_size: int = 5000
-    batch_size: int = 1000
+    max_rung_batches: int = 4  # batches of one campaign with rung letters
+    slice_size: int = 1000  # people judged per slice; the letters of a slice are one batch
 
     @property
     def single_deadline(self) -> float:
@@ -94,12 +98,16 @@ SHORT = replace(
     reserve=1,
     dot_floor=2,
     dot_cap=6,
+    record_margin=1,
     mark_to_dot=2,
     inline_begin_margin=7.5,
     lease=4,
     heartbeat=1,
     deadline_margin=2,
     sweep=0.5,
+    sweep_imports=1,
+    import_turn=1,
+    import_patience=3,
     ring_patience_empty=1,
     ring_patience=10,
     visibility=40,

@@ -8,3 +8,7 @@ class CampaignsConfig(AppConfig):
 
     name = "apps.campaigns"
     label = "campaigns"
+
+    def ready(self) -> None:
+        """Listen to Celery's worker signals."""
+        from apps.campaigns import receivers  # noqa: F401 - importing connects

@@ -92,6 +92,9 @@ class Delivery(models.Model):
         indexes = [
             models.Index(fields=["campaign", "state"], name="delivery_account"),
             models.Index(fields=["batch", "due_at"], condition=Q(state="queued"), name="delivery_queued"),
+            models.Index(
+                fields=["campaign", "batch"], condition=Q(state="queued", rung_at__isnull=False), name="delivery_rung"
+            ),
             models.Index(fields=["due_at"], condition=Q(state="queued", batch__isnull=True), name="delivery_single"),
             models.Index(fields=["lease_until"], condition=Q(state__in=["leased", "sending"]), name="delivery_leased"),
             models.Index(fields=["attempt_deadline"], condition=Q(state="committing"), name="delivery_committing"),

@@ -1,0 +1,107 @@
+"""One thread in each worker child: renews leases, closes idle connections, replays kept results, writes signs of life."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import threading
+import time
+from dataclasses import asdict
+
+from django.conf import settings
+from django.db import connection
+
+from apps.campaigns.services import claims, outcomes, spool
+from apps.smtp.pool import connections
+from core import control, worker
+from core.jobs import BROKER_ERRORS
+
+log = logging.getLogger(__name__)
+
+FAILURES = (*outcomes.DATABASE_AWAY, *BROKER_ERRORS)
+
+
+class Housekeeper(threading.Thread):
+    """Started after the fork, never before: a thread does not survive one."""
+
+    def __init__(self, queues: str) -> None:
+        super().__init__(name="housekeeper", daemon=True)
+        self.queues = queues
+        self.stopping = threading.Event()
+        self._number = -1
+        self._next_look = 0.0
+
+    def run(self) -> None:
+        """Go round until the process ends; a database that is away only costs rounds."""
+        pause = min(settings.LIMITS.heartbeat, settings.LIMITS.look_at_control)
+        while not self.stopping.wait(pause):
+            try:
+                self.round()
+            except FAILURES as error:
+                log.warning("The housekeeper goes on without the database: %s", type(error).__name__)
+                outcomes.drop_connection()
+        connection.close()
+
+    def round(self) -> None:
+        """Do everything once."""
+        connections.close_idle()
+        claims.renew_leases(worker.owner())
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + settings.LIMITS.look_at_control * 0.9
+            self._obey()
+            self._sign()
+        if spool.has_lines():
+            spool.replay(outcomes.replay)
+
+    def _obey(self) -> None:
+        number = control.read_number(control.SMTP_CLEANUP)
+        if number != self._number and self._number >= 0:
+            closed = connections.close_idle(all_idle=True)
+            log.info("Closed %d idle SMTP connections", closed)
+        self._number = number
+
+    def _sign(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """INSERT INTO core_workerprocess (name, queues, started_at, seen_at, counters)
+                   VALUES (%s, %s, now(), now(), %s)
+                   ON CONFLICT (name) DO UPDATE SET seen_at = now(), counters = excluded.counters""",
+                [worker.owner(), self.queues, json.dumps(asdict(connections.counters))],
+            )
+
+    def sign_off(self) -> None:
+        """Take the process's row away; for a child that ends in order."""
+        self.stopping.set()
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM core_workerprocess WHERE name = %s", [worker.owner()])
+
+
+_current: Housekeeper | None = None
+
+
+def start(queues: str) -> Housekeeper:
+    """Start this process's housekeeper.
+
+    The soft limit's signal is blocked in the thread: a signal sent to the process may land in any thread that lets
+    it through, and would then strike the main thread in the stretch where it holds the limit back.
+    """
+    global _current
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    try:
+        _current = Housekeeper(queues)
+        _current.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
+    return _current
+
+
+def stop() -> None:
+    """Stop this process's housekeeper and say goodbye to the servers."""
+    if _current is None:
+        return
+    try:
+        _current.sign_off()
+    except FAILURES as error:
+        log.warning("Could not sign off: %s", type(error).__name__)
+    connections.close_all()

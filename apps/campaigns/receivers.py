@@ -1,0 +1,23 @@
+"""What Celery's signals set going in a worker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery.signals import worker_process_init, worker_process_shutdown
+
+from apps.campaigns import housekeeper
+
+
+@worker_process_init.connect
+def start_housekeeper(**_: Any) -> None:
+    """Give each child its housekeeper."""
+    from core.celery import app
+
+    housekeeper.start(",".join(sorted(app.amqp.queues.consume_from)))
+
+
+@worker_process_shutdown.connect
+def stop_housekeeper(**_: Any) -> None:
+    """Let a child that ends in order sign off."""
+    housekeeper.stop()

@@ -1,0 +1,160 @@
+"""Taking a letter in hand, marking it before the dot, and giving it back: each one statement, by the database's clock."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+
+from apps.campaigns.services.gates import CAMPAIGN_OPEN, ERASED, MAY_GO, SUPPRESSED, UNSUBSCRIBED
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A letter in the hand of this process, with what composing it needs; `token` is the fence."""
+
+    delivery_id: int
+    token: int
+    owner: str
+    kind: str
+    workspace_id: int
+    campaign_id: int | None
+    content_id: int
+    transport_id: int
+    uuid: uuid.UUID
+    message_id: str
+    email: str
+    policy: str
+    attempts: int
+    first_name: str
+    last_name: str
+    attributes: dict[str, Any]
+
+    def merge_fields(self) -> dict[str, object]:
+        """Return what a template may say about the recipient: plain values only."""
+        return {
+            **self.attributes,
+            "email": self.email,
+            "first_name": self.first_name,
+            "last_name": self.last_name,
+            "name": f"{self.first_name} {self.last_name}".strip(),
+        }
+
+
+_BEGIN = f"""
+UPDATE campaigns_delivery d
+SET state = 'sending', token = d.token + 1, attempts = d.attempts + 1, owner = %(owner)s, moved_at = now(),
+    lease_until = now() + %(lease)s * interval '1 second',
+    attempt_deadline = now() + %(deadline)s * interval '1 second'
+FROM campaigns_delivery r LEFT JOIN contacts_contact c ON c.id = r.contact_id
+WHERE r.id = d.id AND d.id = %(id)s AND d.state = 'queued' AND d.due_at <= now() AND d.expires_at > now()
+  AND {MAY_GO}
+RETURNING d.id, d.token, d.owner, d.kind, d.workspace_id, d.campaign_id, d.content_id, d.transport_id, d.uuid,
+          d.message_id, d.email, d.policy, d.attempts,
+          coalesce(c.first_name, ''), coalesce(c.last_name, ''), coalesce(c.attributes, '{{}}'::jsonb)
+"""  # noqa: S608 - the fragments are constants of this package
+
+
+def begin(delivery_id: int, *, owner: str) -> Claimed | None:
+    """Take a queued, due letter and begin an attempt in one statement.
+
+    Returns None when there is nothing to do: a rival has it, it is not due, its campaign is not sending, or it may
+    not go (see `settle_refused`).
+    """
+    limits = settings.LIMITS
+    values: dict[str, Any] = {
+        "id": delivery_id,
+        "owner": owner,
+        "lease": limits.lease,
+        "deadline": limits.single_deadline,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_BEGIN, values)
+        row = cursor.fetchone()
+    return _claimed(row) if row else None
+
+
+def _claimed(row: tuple[Any, ...]) -> Claimed:
+    attributes = row[-1]
+    return Claimed(*row[:-1], json.loads(attributes) if isinstance(attributes, str) else attributes)
+
+
+_SETTLE = f"""
+UPDATE campaigns_delivery d
+SET moved_at = now(), rung_at = NULL,
+    state = CASE WHEN {ERASED} OR {SUPPRESSED} OR {UNSUBSCRIBED} THEN 'skipped' ELSE 'expired' END,
+    reason = CASE WHEN {ERASED} THEN 'erased' WHEN {SUPPRESSED} THEN 'suppressed'
+                  WHEN {UNSUBSCRIBED} THEN 'unsubscribed' ELSE 'expired' END
+WHERE d.id = %s AND d.state = 'queued' AND d.due_at <= now() AND {CAMPAIGN_OPEN}
+  AND (d.expires_at <= now() OR {ERASED} OR {SUPPRESSED} OR {UNSUBSCRIBED})
+"""  # noqa: S608 - the fragments are constants of this package
+
+
+def settle_refused(delivery_id: int) -> bool:
+    """Close a letter that may not go (skipped with its reason, or expired); return whether it was closed.
+
+    A letter that merely has to wait (its campaign is paused) loses its ring, so that the sweep rings it again.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_SETTLE, [delivery_id])
+        if cursor.rowcount:
+            return True
+        cursor.execute(
+            "UPDATE campaigns_delivery SET rung_at = NULL WHERE id = %s AND state = 'queued' AND rung_at IS NOT NULL",
+            [delivery_id],
+        )
+    return False
+
+
+_MARK = f"""
+UPDATE campaigns_delivery d SET state = 'committing', moved_at = now()
+WHERE d.id = %s AND d.token = %s AND d.owner = %s AND d.state = 'sending' AND now() < d.attempt_deadline AND {MAY_GO}
+"""  # noqa: S608 - the fragments are constants of this package
+
+
+def mark(claimed: Claimed) -> bool:
+    """Set the marker immediately before the final dot and return whether the dot may be sent.
+
+    False means that this process no longer holds the letter, or that it may no longer go: the letter is certainly
+    not sent and the connection must be dropped without the dot.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_MARK, [claimed.delivery_id, claimed.token, claimed.owner])
+        return bool(cursor.rowcount)
+
+
+def give_back(delivery_id: int, *, owner: str) -> bool:
+    """Return a letter that this process certainly did not send; the attempt does not count.
+
+    For the soft limit and for a stop: knows the owner only, because the limit may strike before the token is read.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE campaigns_delivery SET state = 'queued', token = token + 1, owner = '', rung_at = NULL,
+                   attempts = greatest(attempts - 1, 0), lease_until = NULL, attempt_deadline = NULL, moved_at = now()
+               WHERE id = %s AND owner = %s AND state IN ('leased', 'sending')""",
+            [delivery_id, owner],
+        )
+        return bool(cursor.rowcount)
+
+
+def unring(delivery_id: int) -> None:
+    """Note that a ring was consumed without work, so that the sweep rings again."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE campaigns_delivery SET rung_at = NULL WHERE id = %s AND state = 'queued'", [delivery_id])
+
+
+def renew_leases(owner: str) -> int:
+    """Extend the leases of one process, never beyond the attempt's deadline; return how many it holds."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE campaigns_delivery
+               SET lease_until = least(now() + %s * interval '1 second', attempt_deadline)
+               WHERE owner = %s AND state IN ('leased', 'sending') AND lease_until < attempt_deadline""",
+            [settings.LIMITS.lease, owner],
+        )
+        return int(cursor.rowcount)

@@ -1,0 +1,137 @@
+"""A letter's way through a worker: prepare a campaign, admit a batch, carry one letter."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from apps.campaigns.rendering import RenderError
+from apps.campaigns.services import audience, batching, claims, composing, lifecycle, outcomes
+from apps.campaigns.services.claims import Claimed
+from apps.smtp.budget import Budget
+from apps.smtp.outcome import Withheld
+from apps.smtp.pool import connections
+from apps.smtp.services import accounts, post_office
+from core import jobs, worker
+
+log = logging.getLogger(__name__)
+
+
+def prepare(campaign_id: int) -> None:
+    """Freeze the audience slice by slice, then open the gate and ring the first batches.
+
+    Stops at a slice's end when the worker drains; the sweep rings again and the work goes on at the cursor.
+    """
+    if not lifecycle.begin_preparing(campaign_id):
+        return
+    while not worker.is_draining():
+        made = audience.make_slice(campaign_id)
+        if made is None:
+            return
+        if made.is_last:
+            if lifecycle.begin_sending(campaign_id):
+                ring_batches(campaign_id)
+                lifecycle.finish(campaign_id)
+            return
+
+
+def ring_batches(campaign_id: int) -> int:
+    """Ring the batches that are ready, within the bound; return how many."""
+    ready = batching.next_batches(campaign_id)
+    jobs.ring_each(batching.BATCH, [(batch_id,) for batch_id in ready])
+    return len(ready)
+
+
+def send_batch(batch_id: int) -> int:
+    """Admit a batch's due letters and ring each of them, published in bulk; return how many were rung."""
+    if worker.is_draining():
+        return 0
+    admitted = batching.admit(batch_id)
+    if not admitted:
+        return 0
+    rung = jobs.ring_now(batching.SINGLE, [(delivery_id,) for delivery_id in admitted])
+    if rung < len(admitted):
+        batching.release(admitted[rung:])
+    return rung
+
+
+@dataclass
+class Marker:
+    """The marker of one letter as the connection calls it: holds the soft limit back and says whether the dot may go."""
+
+    claimed: Claimed
+    hold: worker.SoftLimitHold
+    is_set: bool = False
+
+    def __call__(self) -> bool:
+        """Set the marker; from here until the result is recorded the soft limit waits."""
+        self.hold.hold()
+        try:
+            self.is_set = claims.mark(self.claimed)
+        except outcomes.DATABASE_AWAY:
+            # Whether the marker was committed is unknown, but the dot will not be sent: the result says so.
+            outcomes.drop_connection()
+            self.is_set = False
+        return self.is_set
+
+
+def send_single(delivery_id: int, *, started: float) -> None:
+    """Carry one letter from the queue to a recorded outcome.
+
+    Args:
+        started: `time.monotonic()` when the task began; all deadlines follow from it.
+    """
+    if worker.is_draining():
+        claims.unring(delivery_id)
+        return
+    claimed = claims.begin(delivery_id, owner=worker.owner())
+    if claimed is None:
+        claims.settle_refused(delivery_id)
+        return
+    try:
+        envelope = composing.compose(claimed)
+    except RenderError as error:
+        outcomes.fail_unrendered(claimed, code=error.code, text=error.message)
+        return
+    _carry(claimed, envelope, started=started)
+
+
+def _carry(claimed: Claimed, envelope: composing.Envelope, *, started: float) -> None:
+    limits = settings.LIMITS
+    budget = Budget(
+        offer_until=time.monotonic() + limits.offer,
+        soft_until=started + limits.single.soft - limits.reserve,
+        dot_floor=limits.dot_floor,
+        dot_cap=limits.dot_cap,
+        stall_limit=limits.mark_to_dot,
+    )
+    config = accounts.config_of(claimed.transport_id)
+    hold = worker.SoftLimitHold()
+    marker = Marker(claimed, hold)
+    try:
+        outcome = post_office.carry(config, envelope, budget=budget, mark=marker)
+        if not marker.is_set:
+            hold.release()
+        hold.hold()
+        result = outcomes.interpret(claimed, outcome, was_marked=marker.is_set)
+        outcomes.record(result, until=outcomes.record_deadline(started))
+    finally:
+        hold.release()
+    if isinstance(outcome, Withheld) and outcome.reason == "refused":
+        outcomes.after_refusal(claimed)
+
+
+def give_back(delivery_id: int) -> None:
+    """After the soft limit: drop every line the interrupted call may have been using, then return the letter.
+
+    Nothing has been sent: from the marker to the recorded result the limit is held back.
+    """
+    with worker.soft_limit_held():
+        connections.close_all()
+        outcomes.drop_connection()
+        claims.give_back(delivery_id, owner=worker.owner())
+        jobs.ring(batching.SINGLE, delivery_id)
+    log.warning("Soft limit: delivery %d was given back unsent", delivery_id)

@@ -1,0 +1,26 @@
+"""The questions that are asked in the same statement that moves a letter on: may it go, and if not, why.
+
+`d` is the delivery in every fragment. They are asked twice for each letter: when an attempt begins, and again at
+the marker just before the final dot.
+"""
+
+from __future__ import annotations
+
+SUPPRESSED = """EXISTS (
+    SELECT 1 FROM contacts_suppression s WHERE s.workspace_id = d.workspace_id AND s.email_hash = d.email_hash)"""
+
+# Off the campaign's lists by their own wish, and on none of them any more.
+UNSUBSCRIBED = """(d.kind = 'campaign' AND EXISTS (
+    SELECT 1 FROM contacts_subscription u JOIN campaigns_campaign uc ON uc.id = d.campaign_id
+    WHERE u.contact_id = d.contact_id AND u.contact_list_id = ANY(uc.audience_list_ids) AND u.state = 'unsubscribed')
+  AND NOT EXISTS (
+    SELECT 1 FROM contacts_subscription u JOIN campaigns_campaign uc ON uc.id = d.campaign_id
+    WHERE u.contact_id = d.contact_id AND u.contact_list_id = ANY(uc.audience_list_ids) AND u.state = 'confirmed'))"""
+
+# The person was deleted while the letter waited.
+ERASED = "(d.kind = 'campaign' AND d.contact_id IS NULL)"
+
+CAMPAIGN_OPEN = """(d.kind <> 'campaign' OR EXISTS (
+    SELECT 1 FROM campaigns_campaign k WHERE k.id = d.campaign_id AND k.state = 'sending'))"""
+
+MAY_GO = f"{CAMPAIGN_OPEN} AND NOT {SUPPRESSED} AND NOT {UNSUBSCRIBED} AND NOT {ERASED}"

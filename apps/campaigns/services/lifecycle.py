@@ -1,0 +1,250 @@
+"""A campaign's moves between its states: each one statement that only one of two rivals can win."""
+
+from __future__ import annotations
+
+import datetime as dt
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+
+from apps.accounts.models import User
+from apps.campaigns import rendering
+from apps.campaigns.models import Campaign, ContentVersion, Delivery
+from apps.campaigns.services import history
+from apps.campaigns.states import CampaignState, DeliveryState, sources_of
+from core import clock, jobs
+from core.errors import EspError, InvalidTransitionError
+
+SEND_CAMPAIGN = "apps.campaigns.tasks.send_campaign"
+SWEEP = "apps.campaigns.tasks.sweep"
+
+
+class NotReadyError(EspError):
+    """The campaign lacks something it needs before it can be sent."""
+
+    code = "not_ready"
+    status = 422
+
+
+class InsecureUrlError(EspError):
+    """Real accounts need https links, or the one-click unsubscribe does not work (RFC 8058 section 3.1)."""
+
+    code = "insecure_public_url"
+    status = 422
+
+
+def source_of(campaign: Campaign) -> rendering.Source:
+    """Return the campaign's content as the renderer takes it."""
+    return rendering.Source(
+        subject=campaign.subject,
+        preheader=campaign.preheader,
+        html=campaign.html,
+        text=campaign.text,
+        from_name=campaign.from_name,
+        from_email=campaign.from_email,
+        reply_to=campaign.reply_to,
+        postal_address=campaign.workspace.postal_address,
+        track_opens=campaign.track_opens,
+        track_clicks=campaign.track_clicks,
+    )
+
+
+def freeze_content(campaign: Campaign) -> ContentVersion:
+    """Compile, inline and check the content now and keep that version.
+
+    Raises:
+        ContentError: with the line and what to do.
+    """
+    frozen = rendering.freeze(source_of(campaign))
+    return ContentVersion.objects.create(
+        workspace_id=campaign.workspace_id,
+        content_hash=frozen.content_hash,
+        frozen=frozen.to_json(),
+        links=list(frozen.links),
+    )
+
+
+def check_transport(campaign: Campaign) -> None:
+    """Refuse accounts that must not or cannot carry letters.
+
+    Raises:
+        NotReadyError: no account, or one that is switched off or not offered.
+        InsecureUrlError: a real account without an https PUBLIC_URL.
+    """
+    transport = campaign.transport
+    if transport is None or not transport.is_active:
+        raise NotReadyError(_("Choose a sending account that is switched on."), code="no_transport")
+    if transport.is_local_inbox:
+        if not settings.LOCAL_INBOX_OFFERED:
+            raise NotReadyError(
+                _("The local inbox is not offered in production. Choose another sending account, or set "
+                  "VASHSENDER_LOCAL_INBOX=1."),
+                code="local_inbox_not_offered",
+            )  # fmt: skip
+        return
+    if urlsplit(settings.PUBLIC_URL).scheme != "https":
+        raise InsecureUrlError(
+            _("Set PUBLIC_URL to the https address recipients reach this server at. Until then only the local inbox "
+              "carries emails.")
+        )  # fmt: skip
+
+
+def check_ready(campaign: Campaign) -> None:
+    """Raise the first reason why the campaign cannot be sent; see `preflight` for all of them."""
+    check_transport(campaign)
+    if not campaign.lists.exists():
+        raise NotReadyError(_("Choose at least one list."), code="no_list")
+    for finding in rendering.findings(source_of(campaign)):
+        if finding.level == "blocks":
+            raise NotReadyError(finding.message, code=finding.code)
+
+
+def schedule(campaign: Campaign, *, by: User | None, at: dt.datetime | None = None) -> None:
+    """Freeze the content and hand the campaign to the workers, now or at a moment.
+
+    Raises:
+        NotReadyError, ContentError: nothing has changed, the sentence says what to do.
+        InvalidTransitionError: it is no longer a draft.
+    """
+    check_ready(campaign)
+    content = freeze_content(campaign)
+    with transaction.atomic():
+        moved = Campaign.objects.filter(pk=campaign.pk, state=CampaignState.DRAFT).update(
+            state=CampaignState.SCHEDULED,
+            state_reason="",
+            content=content,
+            audience_list_ids=sorted(campaign.lists.values_list("pk", flat=True)),
+            excluded_list_ids=sorted(campaign.excluded_lists.values_list("pk", flat=True)),
+            message_domain=campaign.from_email.rpartition("@")[2],
+            scheduled_at=at or Now(),
+            moved_at=Now(),
+        )
+        if not moved:
+            raise _refused(campaign, CampaignState.SCHEDULED)
+        history.note(campaign.pk, "scheduled", by=by, at=at.isoformat() if at else None)
+        if at is None:
+            jobs.ring(SEND_CAMPAIGN, campaign.pk)
+    campaign.refresh_from_db()
+
+
+def unschedule(campaign: Campaign, *, by: User | None) -> None:
+    """Take a campaign that has not begun back to a draft."""
+    _move(campaign, CampaignState.DRAFT, only_from=[CampaignState.SCHEDULED], by=by, kind="unscheduled")
+
+
+def begin_preparing(campaign_id: int) -> bool:
+    """Move a due campaign into preparation; return whether it is (now) being prepared."""
+    Campaign.objects.filter(pk=campaign_id, state=CampaignState.SCHEDULED, scheduled_at__lte=Now()).update(
+        state=CampaignState.PREPARING, moved_at=Now(), started_at=Now()
+    )
+    return Campaign.objects.filter(pk=campaign_id, state=CampaignState.PREPARING).exists()
+
+
+def begin_sending(campaign_id: int) -> bool:
+    """Open the gate: from here on the workers may take its letters."""
+    moved = Campaign.objects.filter(pk=campaign_id, state=CampaignState.PREPARING).update(
+        state=CampaignState.SENDING, moved_at=Now()
+    )
+    if moved:
+        history.note(campaign_id, "sending")
+    return bool(moved)
+
+
+def pause(campaign: Campaign, *, by: User | None, reason: str = "") -> None:
+    """Close the gate at once: at most the letters already in hand still leave."""
+    _move(campaign, CampaignState.PAUSED, by=by, kind="paused", reason=reason)
+
+
+def resume(campaign: Campaign, *, by: User | None) -> None:
+    """Open the gate again; rings that were consumed while it was closed are made anew."""
+    with transaction.atomic():
+        _move(
+            campaign,
+            CampaignState.SENDING,
+            only_from=[CampaignState.PAUSED, CampaignState.STALLED],
+            by=by,
+            kind="resumed",
+        )
+        Campaign.objects.filter(pk=campaign.pk).update(resets=0)
+        forget_rings(campaign.pk)
+        jobs.ring(SWEEP)
+
+
+def cancel(campaign: Campaign, *, by: User | None) -> None:
+    """Close the gate for good; what was not begun is cancelled, what is in hand ends by itself."""
+    with transaction.atomic():
+        _move(campaign, CampaignState.CANCELLED, by=by, kind="cancelled")
+        jobs.ring(SWEEP)
+
+
+def stall(campaign_id: int, *, reason: str) -> bool:
+    """Mark a sending campaign that nothing can carry."""
+    moved = Campaign.objects.filter(pk=campaign_id, state=CampaignState.SENDING).update(
+        state=CampaignState.STALLED, state_reason=reason, moved_at=Now()
+    )
+    if moved:
+        history.note(campaign_id, "stalled", reason=reason)
+    return bool(moved)
+
+
+def finish(campaign_id: int) -> bool:
+    """Close a campaign whose states add up to its audience and of which nothing is pending; one statement."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE campaigns_campaign k
+               SET state = CASE WHEN k.state = 'sending' THEN 'finished' ELSE k.state END,
+                   finished_at = now(), moved_at = now()
+               WHERE k.id = %s AND k.state IN ('sending', 'cancelled') AND k.finished_at IS NULL
+                 AND NOT EXISTS (SELECT 1 FROM campaigns_delivery d WHERE d.campaign_id = k.id AND d.kind = 'campaign'
+                                 AND d.state IN ('queued', 'leased', 'sending', 'committing'))
+                 AND coalesce(k.audience_size, 0) = (SELECT count(*) FROM campaigns_delivery d
+                                        WHERE d.campaign_id = k.id AND d.kind = 'campaign')""",
+            [campaign_id],
+        )
+        is_finished = bool(cursor.rowcount)
+        if is_finished:
+            history.note(campaign_id, "finished")
+    return is_finished
+
+
+def forget_rings(campaign_id: int) -> None:
+    """Let every waiting letter of a campaign be rung again."""
+    Delivery.objects.filter(campaign_id=campaign_id, state=DeliveryState.QUEUED, rung_at__isnull=False).update(
+        rung_at=None
+    )
+
+
+def _move(
+    campaign: Campaign,
+    target: CampaignState,
+    *,
+    by: User | None,
+    kind: str,
+    only_from: list[CampaignState] | None = None,
+    reason: str = "",
+) -> None:
+    sources = only_from or sources_of(target)
+    with transaction.atomic():
+        moved = Campaign.objects.filter(pk=campaign.pk, state__in=sources).update(
+            state=target, state_reason=reason, moved_at=Now()
+        )
+        if not moved:
+            raise _refused(campaign, target)
+        history.note(campaign.pk, kind, by=by, **({"reason": reason} if reason else {}))
+    campaign.refresh_from_db()
+
+
+def _refused(campaign: Campaign, target: CampaignState) -> InvalidTransitionError:
+    current = Campaign.objects.values_list("state", flat=True).get(pk=campaign.pk)
+    return InvalidTransitionError(
+        _("“%(name)s” is %(current)s, so it cannot become %(target)s. Nothing has changed.")
+        % {"name": campaign.name, "current": current, "target": target.value}
+    )
+
+
+def is_late(campaign: Campaign) -> bool:
+    """Return whether the chosen moment has passed."""
+    return campaign.scheduled_at is not None and campaign.scheduled_at <= clock.now()

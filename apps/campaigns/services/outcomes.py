@@ -1,0 +1,247 @@
+"""Recording what became of a letter: one guarded statement per result, kept safe while the database is away."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import Error, InterfaceError, OperationalError, connection, transaction
+
+from apps.campaigns import retries
+from apps.campaigns.services import claims, spool
+from apps.campaigns.services.claims import Claimed
+from apps.campaigns.states import DeliveryState, Policy
+from apps.contacts.services import suppression
+from apps.smtp import bounces
+from apps.smtp.outcome import Accepted, Deferred, FailureClass, Outcome, Rejected, Reply, Unknown, Withheld
+
+# What psycopg and Django raise when the server or the line is gone; anything else is a bug and is not retried.
+DATABASE_AWAY = (OperationalError, InterfaceError)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What will be written about one attempt; plain values, so that it can wait in the spool file."""
+
+    delivery_id: int
+    token: int
+    from_states: tuple[str, ...]
+    state: str
+    reason: str = ""
+    wait_seconds: float = 0
+    is_counted: bool = True
+    stage: str = ""
+    code: int | None = None
+    enhanced: str = ""
+    text: str = ""
+    failure: str = ""
+    is_ambiguous: bool = False
+    suppress_workspace_id: int | None = None
+    suppress_email: str = ""
+
+
+# A late result still corrects a row that the reaper has called unconfirmed: it did not raise the token.
+AFTER_MARK = (DeliveryState.COMMITTING.value, DeliveryState.UNCONFIRMED.value)
+BEFORE_MARK = (DeliveryState.SENDING.value,)
+# Withheld by ourselves: certainly not sent, wherever the row stands.
+NOT_SENT = (*BEFORE_MARK, *AFTER_MARK)
+
+
+def interpret(claimed: Claimed, outcome: Outcome, *, was_marked: bool) -> Result:
+    """Return what the outcome means for the row; pure."""
+    base: dict[str, Any] = {
+        "delivery_id": claimed.delivery_id,
+        "token": claimed.token,
+        "from_states": AFTER_MARK if was_marked else BEFORE_MARK,
+    }
+    match outcome:
+        case Accepted(reply):
+            return Result(**base, state=DeliveryState.SENT, stage="dot", **_reply(reply))
+        case Unknown(stage, reason):
+            return _unknown(claimed, base, stage=stage.value, reason=reason)
+        case Withheld(reason, _marked):
+            wait = 0.0 if reason == "refused" else 5.0
+            return Result(
+                **{**base, "from_states": NOT_SENT},
+                state=DeliveryState.QUEUED,
+                reason=reason,
+                wait_seconds=wait,
+                is_counted=False,
+            )
+        case Deferred():
+            return _deferred(claimed, base, outcome)
+        case Rejected(stage, reply, failure):
+            is_suppressed = bounces.suppresses(stage, failure)
+            return Result(
+                **base,
+                state=DeliveryState.FAILED,
+                reason=failure.value,
+                failure=failure.value,
+                stage=stage.value,
+                suppress_workspace_id=claimed.workspace_id if is_suppressed else None,
+                suppress_email=claimed.email if is_suppressed else "",
+                **_reply(reply),
+            )
+
+
+def _reply(reply: Reply | None) -> dict[str, Any]:
+    return {"code": reply.code, "enhanced": reply.enhanced[:12], "text": reply.text[:500]} if reply else {}
+
+
+def _unknown(claimed: Claimed, base: dict[str, Any], *, stage: str, reason: str) -> Result:
+    shared: dict[str, Any] = {
+        **base,
+        "stage": stage,
+        "text": reason[:500],
+        "failure": FailureClass.AMBIGUOUS.value,
+        "is_ambiguous": True,
+    }
+    if claimed.policy == Policy.RETRY_ONCE:
+        pause = retries.AMBIGUOUS_PAUSE.total_seconds()
+        return Result(**shared, state="retry_once", reason="retry_once", wait_seconds=pause)
+    return Result(**shared, state=DeliveryState.UNCONFIRMED, reason="no_reply")
+
+
+def _deferred(claimed: Claimed, base: dict[str, Any], outcome: Deferred) -> Result:
+    shared: dict[str, Any] = {**base, "stage": outcome.stage.value, "failure": outcome.failure.value}
+    shared |= _reply(outcome.reply) or {"text": outcome.reason[:500]}
+    if outcome.failure is FailureClass.PROTOCOL and claimed.attempts >= retries.PROTOCOL_ATTEMPTS:
+        return Result(**shared, state=DeliveryState.FAILED, reason=outcome.failure.value)
+    wait = max(retries.wait_after(claimed.attempts), outcome.retry_after or timedelta())
+    return Result(**shared, state=DeliveryState.QUEUED, reason=outcome.failure.value, wait_seconds=wait.total_seconds())
+
+
+# "retry_once" becomes queued the first time and unconfirmed the second; a letter that would wait beyond its expiry
+# has expired now.
+_WRITE = """
+UPDATE campaigns_delivery d
+SET state = n.state, reason = CASE WHEN n.state = 'expired' THEN 'expired' ELSE %(reason)s END,
+    token = d.token + 1, owner = '', lease_until = NULL, attempt_deadline = NULL, rung_at = NULL, moved_at = now(),
+    due_at = CASE WHEN n.state = 'queued' THEN now() + %(wait)s * interval '1 second' ELSE d.due_at END,
+    attempts = CASE WHEN %(counted)s THEN d.attempts ELSE greatest(d.attempts - 1, 0) END,
+    ambiguous_count = d.ambiguous_count + %(ambiguous)s,
+    sent_at = CASE WHEN n.state = 'sent' THEN now() ELSE d.sent_at END,
+    last_stage = %(stage)s, last_code = %(code)s, last_enhanced = %(enhanced)s, last_text = %(text)s,
+    failure = %(failure)s
+FROM (SELECT o.id, CASE
+        WHEN %(state)s = 'retry_once' THEN CASE WHEN o.ambiguous_count = 0 THEN 'queued' ELSE 'unconfirmed' END
+        WHEN %(state)s = 'queued' AND now() + %(wait)s * interval '1 second' >= o.expires_at THEN 'expired'
+        ELSE %(state)s END AS state
+      FROM campaigns_delivery o WHERE o.id = %(id)s) n
+WHERE d.id = n.id AND d.token = %(token)s AND d.state = ANY(%(from_states)s)
+"""
+
+
+def write(result: Result) -> bool:
+    """Write one result and what follows from it in one transaction; return whether the row was still ours.
+
+    Writing twice is harmless: the second finds a raised token and changes nothing.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            _WRITE,
+            {
+                "id": result.delivery_id,
+                "token": result.token,
+                "from_states": list(result.from_states),
+                "state": result.state,
+                "reason": result.reason,
+                "wait": result.wait_seconds,
+                "counted": result.is_counted,
+                "ambiguous": int(result.is_ambiguous),
+                "stage": result.stage,
+                "code": result.code,
+                "enhanced": result.enhanced,
+                "text": result.text,
+                "failure": result.failure,
+            },
+        )
+        is_ours = bool(cursor.rowcount)
+        if is_ours and result.suppress_workspace_id is not None:
+            suppression.add(
+                result.suppress_workspace_id,
+                email=result.suppress_email,
+                reason="hard_bounce",
+                source=f"delivery {result.delivery_id}: {result.code} {result.enhanced}".strip(),
+            )
+    return is_ours
+
+
+def record(result: Result, *, until: float) -> bool:
+    """Write the result, however long the database takes to come back.
+
+    Args:
+        until: `time.monotonic()` at which waiting ends and the result goes to the fsynced spool file instead.
+
+    Returns False only when the row had passed to somebody else.
+    """
+    pause = 0.1
+    while True:
+        try:
+            return write(result)
+        except DATABASE_AWAY:
+            drop_connection()
+            if time.monotonic() + pause >= until:
+                spool.append(asdict(result))
+                return True
+            time.sleep(pause)
+            pause = min(pause * 2, 2.0)
+
+
+def drop_connection() -> None:
+    """Close this process's database connection, in whatever state it is; the next query opens a new one."""
+    try:
+        connection.close()
+    except Error:
+        connection.connection = None
+
+
+def replay(line: dict[str, Any]) -> bool:
+    """Write one result that waited in the spool file."""
+    return write(Result(**{**line, "from_states": tuple(line["from_states"])}))
+
+
+def fail_unrendered(claimed: Claimed, *, code: str, text: str) -> bool:
+    """Close a letter that could not be composed; the next recipient is not its business."""
+    return write(
+        Result(
+            claimed.delivery_id,
+            claimed.token,
+            BEFORE_MARK,
+            DeliveryState.FAILED,
+            reason=FailureClass.RENDER.value,
+            failure=FailureClass.RENDER.value,
+            stage=FailureClass.RENDER.value,
+            enhanced="",
+            text=f"{code}: {text}"[:500],
+        )
+    )
+
+
+def proven(delivery_id: int, *, by: str) -> bool:
+    """Close an unconfirmed letter as sent, because something came back that only its reader can cause.
+
+    Args:
+        by: the kind of event: open, click, unsubscribe, view.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE campaigns_delivery SET state = 'sent', reason = %s, sent_at = coalesce(sent_at, moved_at),
+                   token = token + 1, moved_at = now() WHERE id = %s AND state = 'unconfirmed'""",
+            [f"proven_by_{by}"[:40], delivery_id],
+        )
+        return bool(cursor.rowcount)
+
+
+def after_refusal(claimed: Claimed) -> None:
+    """Close or release a letter that the marker refused, now that it is back in the queue."""
+    claims.settle_refused(claimed.delivery_id)
+
+
+def record_deadline(task_started: float) -> float:
+    """Return until when (monotonic) a result may wait for the database: the hard limit less a margin."""
+    limits = settings.LIMITS
+    return task_started + float(limits.single.hard - limits.record_margin)

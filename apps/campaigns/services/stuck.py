@@ -1,0 +1,98 @@
+"""Campaigns on which something could be done now and nothing has moved for too long: found, reset, and in the end stalled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import connection, transaction
+
+from apps.campaigns.services import batching, history, lifecycle
+from core import jobs
+
+MAX_RESETS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class StuckCampaign:
+    """A campaign that does not move although it could."""
+
+    campaign_id: int
+    name: str
+    state: str
+    reason: str
+    quiet_for: timedelta
+    resets: int
+
+
+# Waiting for due_at, a pause or a stall is not stuck: something must be possible now.
+_FIND = """
+SELECT k.id, k.name, k.state,
+       CASE WHEN k.state = 'preparing' THEN 'slice_not_made'
+            WHEN EXISTS (SELECT 1 FROM campaigns_delivery d WHERE d.campaign_id = k.id AND d.kind = 'campaign'
+                         AND d.state IN ('leased', 'sending') AND d.lease_until < now()) THEN 'lease_ended'
+            ELSE 'letters_due' END,
+       now() - q.last_move, k.resets
+FROM campaigns_campaign k CROSS JOIN LATERAL (
+  SELECT greatest(k.moved_at, (SELECT max(d.moved_at) FROM campaigns_delivery d
+                               WHERE d.campaign_id = k.id AND d.kind = 'campaign')) AS last_move) q
+WHERE k.state IN ('preparing', 'sending') AND q.last_move < now() - %s
+  AND (k.state = 'preparing' OR EXISTS (
+    SELECT 1 FROM campaigns_delivery d WHERE d.campaign_id = k.id AND d.kind = 'campaign'
+    AND ((d.state = 'queued' AND d.due_at <= now()) OR (d.state IN ('leased', 'sending') AND d.lease_until < now()))))
+ORDER BY k.id
+"""
+
+
+def find(timeout: timedelta) -> list[StuckCampaign]:
+    """Return the campaigns that have been stuck for at least the timeout."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FIND, [timeout])
+        return [StuckCampaign(*row) for row in cursor.fetchall()]
+
+
+def reset(stuck: StuckCampaign) -> bool:
+    """Set one stuck campaign going again; its state stays. The fourth time without progress in between it is stalled.
+
+    Ended leases go back to queued and every waiting letter and batch is rung anew; letters after the marker,
+    unconfirmed ones, attempts and future due times stay as they are.
+
+    Returns False when it was stalled instead.
+    """
+    if stuck.resets >= MAX_RESETS:
+        lifecycle.stall(stuck.campaign_id, reason="no_progress")
+        return False
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE campaigns_delivery SET state = 'queued', token = token + 1, owner = '', rung_at = NULL,
+                   lease_until = NULL, moved_at = moved_at
+               WHERE campaign_id = %s AND state IN ('leased', 'sending') AND lease_until < now()""",
+            [stuck.campaign_id],
+        )
+        leases = cursor.rowcount
+        lifecycle.forget_rings(stuck.campaign_id)
+        cursor.execute("UPDATE campaigns_batch SET rung_at = NULL WHERE campaign_id = %s", [stuck.campaign_id])
+        cursor.execute(
+            "UPDATE campaigns_campaign SET rung_at = NULL, resets = resets + 1, moved_at = now() WHERE id = %s",
+            [stuck.campaign_id],
+        )
+        history.note(stuck.campaign_id, "reset", reason=stuck.reason, leases=leases)
+        if stuck.state == "preparing":
+            jobs.ring(lifecycle.SEND_CAMPAIGN, stuck.campaign_id)
+        else:
+            jobs.ring_each(batching.BATCH, [(batch_id,) for batch_id in batching.next_batches(stuck.campaign_id)])
+    return True
+
+
+def check(timeout: timedelta) -> list[StuckCampaign]:
+    """Find and reset, and forgive earlier resets of campaigns that moved since; return what was stuck."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE campaigns_campaign k SET resets = 0 WHERE k.resets > 0 AND k.state IN ('preparing', 'sending')
+               AND EXISTS (SELECT 1 FROM campaigns_delivery d WHERE d.campaign_id = k.id AND d.moved_at > k.moved_at
+                           AND d.state IN ('sent', 'failed', 'skipped', 'expired', 'unconfirmed'))"""
+        )
+    found = find(timeout)
+    for stuck in found:
+        reset(stuck)
+    return found

@@ -1,0 +1,182 @@
+"""Every few seconds: what a lost ring, a dead worker or a passed deadline left lying is found by its state."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from apps.campaigns.services import batching, dispatch, history, lifecycle
+from apps.campaigns.states import Policy
+from core import jobs, pulses, queues
+
+log = logging.getLogger(__name__)
+
+_LOCK = 0x7673_0001  # any number that is ours
+REAP_LIMIT = 5000
+MAX_CRASHES = 3
+CRASHED_ROWS_TO_PAUSE = 20
+
+
+@dataclass(slots=True)
+class Swept:
+    """What one sweep did, for the log and for tests."""
+
+    requeued: int = 0
+    crashed: int = 0
+    unconfirmed: int = 0
+    lost_rings: int = 0
+    rung_batches: int = 0
+    rung_singles: int = 0
+    rung_campaigns: int = 0
+    cancelled: int = 0
+    finished: int = 0
+
+
+def sweep() -> Swept | None:
+    """Do one round; None when another process is at it."""
+    swept = Swept()
+    queue_is_empty = queues.depth("email") == 0  # before the transaction: no network call runs inside one
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
+        (is_alone,) = cursor.fetchone()
+        if not is_alone:
+            return None
+        reap(swept)
+        swept.lost_rings = _forget_lost_rings(queue_is_empty=queue_is_empty)
+        swept.cancelled = _cancel_remainders()
+    _ring_campaigns(swept)
+    _ring_letters(swept)
+    _finish(swept)
+    pulses.beat("sweep")
+    return swept
+
+
+def reap(swept: Swept) -> None:
+    """Take back what its holder can no longer send, and hold or retry what nobody can know."""
+    with connection.cursor() as cursor:
+        # Before the marker a letter is provably unsent; the raised token keeps its former holder from marking it.
+        cursor.execute(
+            """WITH late AS (SELECT id FROM campaigns_delivery WHERE state IN ('leased', 'sending') AND lease_until < now()
+                             ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
+               UPDATE campaigns_delivery d
+               SET token = d.token + 1, owner = '', rung_at = NULL, lease_until = NULL, moved_at = now(),
+                   crash_count = d.crash_count + CASE WHEN d.state = 'sending' THEN 1 ELSE 0 END,
+                   state = CASE WHEN d.state = 'sending' AND d.crash_count + 1 >= %s THEN 'failed' ELSE 'queued' END,
+                   reason = CASE WHEN d.state = 'sending' AND d.crash_count + 1 >= %s THEN 'crashed' ELSE 'lease_ended' END
+               FROM late WHERE d.id = late.id RETURNING d.state, d.campaign_id""",
+            [REAP_LIMIT, MAX_CRASHES, MAX_CRASHES],
+        )
+        rows = cursor.fetchall()
+        swept.requeued = sum(state == "queued" for state, _ in rows)
+        swept.crashed = len(rows) - swept.requeued
+        # The token stays when a row becomes unconfirmed: a late result may still correct it.
+        cursor.execute(
+            """WITH late AS (SELECT id FROM campaigns_delivery WHERE state = 'committing' AND attempt_deadline < now()
+                             ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
+               UPDATE campaigns_delivery d
+               SET state = CASE WHEN d.policy = %s AND d.ambiguous_count = 0 THEN 'queued' ELSE 'unconfirmed' END,
+                   token = d.token + CASE WHEN d.policy = %s AND d.ambiguous_count = 0 THEN 1 ELSE 0 END,
+                   due_at = CASE WHEN d.policy = %s AND d.ambiguous_count = 0 THEN now() + interval '10 minutes'
+                                 ELSE d.due_at END,
+                   reason = 'process_died', failure = 'ambiguous', last_stage = 'dot', rung_at = NULL,
+                   ambiguous_count = d.ambiguous_count + 1, moved_at = now()
+               FROM late WHERE d.id = late.id""",
+            [REAP_LIMIT, *[Policy.RETRY_ONCE.value] * 3],
+        )
+        swept.unconfirmed = cursor.rowcount
+    if swept.crashed:
+        _pause_crashing({campaign_id for state, campaign_id in rows if state == "failed" and campaign_id})
+
+
+def _pause_crashing(campaign_ids: set[int]) -> None:
+    for campaign_id in campaign_ids:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """UPDATE campaigns_campaign k SET state = 'paused', state_reason = 'letters_crash', moved_at = now()
+                   WHERE k.id = %s AND k.state = 'sending' AND %s <= (
+                     SELECT count(*) FROM campaigns_delivery d WHERE d.campaign_id = k.id AND d.reason = 'crashed')""",
+                [campaign_id, CRASHED_ROWS_TO_PAUSE],
+            )
+            is_paused = bool(cursor.rowcount)
+        if is_paused:
+            history.note(campaign_id, "paused", reason="letters_crash")
+
+
+def _forget_lost_rings(*, queue_is_empty: bool) -> int:
+    """Clear rings that nobody will answer: old ones, and younger ones when the broker says its queue is empty."""
+    limits = settings.LIMITS
+    patience = limits.ring_patience_empty if queue_is_empty else limits.ring_patience
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """WITH lost AS (SELECT id FROM campaigns_delivery
+                             WHERE state = 'queued' AND rung_at < now() - %s * interval '1 second'
+                             ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
+               UPDATE campaigns_delivery d SET rung_at = NULL FROM lost WHERE d.id = lost.id""",
+            [patience, REAP_LIMIT],
+        )
+        return int(cursor.rowcount)
+
+
+def _cancel_remainders() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """WITH rest AS (SELECT d.id FROM campaigns_delivery d JOIN campaigns_campaign k ON k.id = d.campaign_id
+                             WHERE k.state = 'cancelled' AND k.finished_at IS NULL AND d.kind = 'campaign'
+                               AND d.state = 'queued'
+                             LIMIT %s FOR UPDATE OF d SKIP LOCKED)
+               UPDATE campaigns_delivery d SET state = 'cancelled', reason = 'campaign_cancelled', moved_at = now(),
+                      rung_at = NULL FROM rest WHERE d.id = rest.id""",
+            [REAP_LIMIT * 4],
+        )
+        return int(cursor.rowcount)
+
+
+def _ring_campaigns(swept: Swept) -> None:
+    """Ring what is due, and what was being prepared when its worker died."""
+    limits = settings.LIMITS
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE campaigns_campaign SET rung_at = now()
+               WHERE (rung_at IS NULL OR rung_at < now() - %(patience)s * interval '1 second')
+                 AND ((state = 'scheduled' AND scheduled_at <= now())
+                   OR (state = 'preparing' AND moved_at < now() - %(patience)s * interval '1 second'))
+               RETURNING id""",
+            {"patience": limits.ring_patience_empty},
+        )
+        due = [row[0] for row in cursor.fetchall()]
+    jobs.ring_each(lifecycle.SEND_CAMPAIGN, [(campaign_id,) for campaign_id in due])
+    swept.rung_campaigns = len(due)
+
+
+def _ring_letters(swept: Swept) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM campaigns_campaign WHERE state = 'sending' ORDER BY id")
+        sending = [row[0] for row in cursor.fetchall()]
+    for campaign_id in sending:
+        swept.rung_batches += dispatch.ring_batches(campaign_id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """WITH due AS (SELECT id FROM campaigns_delivery
+                            WHERE state = 'queued' AND batch_id IS NULL AND due_at <= now() AND rung_at IS NULL
+                            ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED)
+               UPDATE campaigns_delivery d SET rung_at = now() FROM due WHERE d.id = due.id RETURNING d.id""",
+            [settings.LIMITS.max_rung],
+        )
+        singles = [row[0] for row in cursor.fetchall()]
+    jobs.ring_each(batching.SINGLE, [(delivery_id,) for delivery_id in singles])
+    swept.rung_singles = len(singles)
+
+
+def _finish(swept: Swept) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT k.id FROM campaigns_campaign k
+               WHERE (k.state = 'sending' OR (k.state = 'cancelled' AND k.finished_at IS NULL))
+                 AND NOT EXISTS (SELECT 1 FROM campaigns_delivery d WHERE d.campaign_id = k.id AND d.kind = 'campaign'
+                                 AND d.state IN ('queued', 'leased', 'sending', 'committing'))"""
+        )
+        candidates = [row[0] for row in cursor.fetchall()]
+    swept.finished = sum(lifecycle.finish(campaign_id) for campaign_id in candidates)
