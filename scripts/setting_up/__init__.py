@@ -1,0 +1,1 @@
+"""Set-up from nothing but a Python: standard library only, since nothing is installed yet when it runs."""
