@@ -72,6 +72,9 @@ def _attempt(
 
 def _was_stale(connection: Connection, outcome: Outcome) -> bool:
     """Return whether a reused connection was found dead before the server had taken any word of this letter."""
-    if not connection.was_idle or not isinstance(outcome, Deferred) or outcome.stage not in (Stage.RESET, Stage.MAIL):
+    if not connection.was_idle or not isinstance(outcome, Deferred):
         return False
-    return outcome.reason == "closed" or (outcome.reply is not None and outcome.reply.code == 421)
+    if outcome.stage is Stage.RESET:  # it belongs to the letter before
+        return True
+    was_dropped = outcome.reason == "closed" or (outcome.reply is not None and outcome.reply.code == 421)
+    return outcome.stage is Stage.MAIL and was_dropped
