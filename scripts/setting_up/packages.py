@@ -52,7 +52,9 @@ def ensure(root: Path, *, lock: str) -> None:
     require_space(root)
     log = root / ".cache" / "setup-python.log"
     log.write_text("")
-    if noted.get("environment") != wanted["environment"] or not _is_usable(python_of(root)):
+    # An environment that was moved keeps its old paths inside.
+    was_moved = noted.get("environment", wanted["environment"]) != wanted["environment"]
+    if was_moved or not _is_usable(python_of(root)):
         _make_environment(root, log)
     say("Installing the Python packages (a minute or so the first time).")
     stamp.unlink(missing_ok=True)
