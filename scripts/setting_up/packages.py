@@ -140,11 +140,13 @@ def _wheel_of_distribution(cache: Path, log: Path) -> Path | None:
         return None
     folder = cache / "pip-package"
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    lists = folder / "lists"
+    (lists / "partial").mkdir(parents=True)
+    # Lists of our own: the system's may be missing, and changing them takes root.
+    options = ["-q", "-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={folder}"]
     try:
-        if os.geteuid() == 0:
-            run(["apt-get", "update", "-q"], log=log, folder=folder)
-        run(["apt-get", "download", "-q", "python3-pip-whl"], log=log, folder=folder)
+        run(["apt-get", *options, "update"], log=log, folder=folder)
+        run(["apt-get", *options, "download", "python3-pip-whl"], log=log, folder=folder)
         for package in folder.glob("*.deb"):
             run(["dpkg-deb", "-x", str(package), str(folder)], log=log, folder=folder)
     except CommandError:
