@@ -56,7 +56,7 @@ class Leadership:
         if time.monotonic() - self._pulsed_at < _PULSE_SECONDS or self._connection is None:
             return
         try:
-            pulses.write("beat", using=self._connection, host=socket.gethostname(), pid=os.getpid())
+            pulses.beat("beat", using=self._connection, host=socket.gethostname(), pid=os.getpid())
             self._pulsed_at = time.monotonic()
         except DatabaseError as error:
             log.warning("Beat's sign of life was not written: %s", type(error).__name__)
@@ -102,7 +102,7 @@ class LeaderScheduler(Scheduler):
         self.leadership.pulse()
         if not self._reaches_broker():
             return _STANDBY_SECONDS
-        return min(float(super().tick(*args, **kwargs)), float(self.max_interval))
+        return min(super().tick(*args, **kwargs), self.max_interval or _STANDBY_SECONDS)
 
     def close(self) -> None:
         """Let the next beat lead at once."""

@@ -10,4 +10,4 @@ from core import pulses
 @shared_task(name="core.tasks.canary")
 def canary(queue: str) -> None:
     """Prove that a worker really executes what stands in this queue."""
-    pulses.write(f"canary:{queue}")
+    pulses.beat(f"canary:{queue}")
