@@ -23,7 +23,7 @@ class Event(models.Model):
 
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="events")
     delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="events")
-    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, null=True, related_name="events")
+    campaign = models.ForeignKey(Campaign, on_delete=models.SET_NULL, null=True, related_name="events")
     kind = models.CharField(max_length=12, choices=Kind.choices)
     link = models.SmallIntegerField(null=True)
     detail = models.JSONField(default=dict)

@@ -136,7 +136,7 @@ class Migration(migrations.Migration):
                 ('moved_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('sent_at', models.DateTimeField(null=True)),
                 ('batch', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='deliveries', to='campaigns.batch')),
-                ('campaign', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='campaigns.campaign')),
+                ('campaign', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='deliveries', to='campaigns.campaign')),
                 ('contact', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='deliveries', to='contacts.contact')),
                 ('content', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deliveries', to='campaigns.contentversion')),
                 ('transport', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deliveries', to='smtp.transport')),

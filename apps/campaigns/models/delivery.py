@@ -48,7 +48,7 @@ class Delivery(models.Model):
 
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="deliveries")
     kind = models.CharField(max_length=13, choices=_kinds, default=DeliveryKind.CAMPAIGN)
-    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, null=True, related_name="deliveries")
+    campaign = models.ForeignKey(Campaign, on_delete=models.SET_NULL, null=True, related_name="deliveries")
     contact = models.ForeignKey(Contact, on_delete=models.SET_NULL, null=True, related_name="deliveries")
     batch = models.ForeignKey(Batch, on_delete=models.SET_NULL, null=True, related_name="deliveries")
     content = models.ForeignKey(ContentVersion, on_delete=models.PROTECT, related_name="deliveries")

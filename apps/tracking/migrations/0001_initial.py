@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                 ('is_machine', models.BooleanField(default=False)),
                 ('machine_reason', models.CharField(blank=True, max_length=40)),
                 ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('campaign', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='events', to='campaigns.campaign')),
+                ('campaign', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='events', to='campaigns.campaign')),
                 ('delivery', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='campaigns.delivery')),
                 ('workspace', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='accounts.workspace')),
             ],
