@@ -153,11 +153,14 @@ USE_TZ = True
 USE_I18N = True
 
 STATIC_URL = "/static/"
-STATIC_ROOT = DATA_DIR / "static"
+# WhiteNoise serves the build where it lies; nothing is collected.
+STATIC_ROOT: Path | None = None
 STATICFILES_DIRS = [ROOT / "frontend" / "dist"]
 DJANGO_VITE = {"default": {"dev_mode": False, "manifest_path": ROOT / "frontend" / "dist" / "manifest.json"}}
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
+# Vite names files by their content: they may be kept forever.
+WHITENOISE_IMMUTABLE_FILE_TEST = r"^/static/assets/.+-[\w-]{8}\.\w+$"
 
 EMAIL_BACKEND = "apps.smtp.mail.SystemMailBackend"
 EMAIL_TIMEOUT = 30

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 class TaskLimit:
     """Hard and soft time limit of one task, in seconds."""
 
-    hard: float
-    soft: float
+    hard: int
+    soft: int
 
 
 @dataclass(frozen=True, slots=True)

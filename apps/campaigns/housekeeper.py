@@ -1,4 +1,4 @@
-"""One thread in each worker child: renews leases, closes idle connections, replays kept results, writes signs of life."""
+"""One thread in each worker child: renews leases, closes idle connections, replays kept results, shows it lives."""
 
 from __future__ import annotations
 

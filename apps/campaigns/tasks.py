@@ -7,6 +7,7 @@ all from the one table in `settings/limits.py`.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import timedelta
 
 from celery import shared_task
@@ -48,10 +49,8 @@ def send_single_email(delivery_id: int) -> None:
     try:
         dispatch.send_single(delivery_id, started=started)
     except SoftTimeLimitExceeded:
-        try:
+        with suppress(SoftTimeLimitExceeded):  # during a warm shutdown the limit strikes twice
             dispatch.give_back(delivery_id)
-        except SoftTimeLimitExceeded:
-            pass  # during a warm shutdown the limit strikes twice; the letter is back already
 
 
 @shared_task(name="apps.campaigns.tasks.sweep", time_limit=DEFAULT.hard, soft_time_limit=DEFAULT.soft)

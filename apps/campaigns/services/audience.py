@@ -16,7 +16,7 @@ LEFT_OUT_REASONS = ("excluded", "unsubscribed", "unconfirmed", "suppressed", "du
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What one step made: the batch to ring (None when nobody of the slice gets a letter), and whether it was the last."""
+    """What one step made: its batch (None when nobody of the slice gets a letter), and whether it was the last."""
 
     batch_id: int | None
     is_last: bool
@@ -48,8 +48,10 @@ WITH candidate AS (
 
 _INSERT = f"""{_CANDIDATES}, made AS (
   INSERT INTO campaigns_delivery (
-    workspace_id, kind, campaign_id, contact_id, batch_id, content_id, transport_id, uuid, message_id, email, email_hash,
-    mx_group, priority, policy, state, reason, token, owner, due_at, expires_at, attempts, ambiguous_count, crash_count,
+    workspace_id, kind, campaign_id, contact_id, batch_id, content_id, transport_id, uuid, message_id,
+    email, email_hash,
+    mx_group, priority, policy, state, reason, token, owner, due_at, expires_at,
+    attempts, ambiguous_count, crash_count,
     last_stage, last_enhanced, last_text, failure, created_at, moved_at)
   SELECT %(workspace)s, 'campaign', %(campaign)s, judged.id, %(batch)s, %(content)s, %(transport)s, u.uuid,
          '<' || u.uuid || '@' || %(domain)s || '>', judged.email, judged.email_hash,
@@ -58,10 +60,11 @@ _INSERT = f"""{_CANDIDATES}, made AS (
   WHERE judged.reason = '' ORDER BY judged.id
   ON CONFLICT (campaign_id, contact_id) WHERE kind = 'campaign' DO NOTHING RETURNING 1
 )
-SELECT (SELECT count(*) FROM judged), (SELECT max(id) FROM judged), (SELECT count(*) FROM made),
-       (SELECT count(*) FROM judged WHERE reason = 'excluded'), (SELECT count(*) FROM judged WHERE reason = 'unsubscribed'),
-       (SELECT count(*) FROM judged WHERE reason = 'unconfirmed'), (SELECT count(*) FROM judged WHERE reason = 'suppressed'),
-       (SELECT coalesce(sum(confirmed - 1), 0) FROM judged WHERE reason = '')
+SELECT count(*), max(id), (SELECT count(*) FROM made),
+       count(*) FILTER (WHERE reason = 'excluded'), count(*) FILTER (WHERE reason = 'unsubscribed'),
+       count(*) FILTER (WHERE reason = 'unconfirmed'), count(*) FILTER (WHERE reason = 'suppressed'),
+       coalesce(sum(confirmed - 1) FILTER (WHERE reason = ''), 0)
+FROM judged
 """  # noqa: S608 - the fragments are constants of this module
 
 

@@ -1,10 +1,10 @@
-"""Taking a letter in hand, marking it before the dot, and giving it back: each one statement, by the database's clock."""
+"""Taking a letter in hand, marking it before the dot, giving it back: each one statement, by the database's clock."""
 
 from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from django.conf import settings
@@ -79,8 +79,10 @@ def begin(delivery_id: int, *, owner: str) -> Claimed | None:
 
 
 def _claimed(row: tuple[Any, ...]) -> Claimed:
-    attributes = row[-1]
-    return Claimed(*row[:-1], json.loads(attributes) if isinstance(attributes, str) else attributes)
+    values = dict(zip((field.name for field in fields(Claimed)), row, strict=True))
+    if isinstance(values["attributes"], str):
+        values["attributes"] = json.loads(values["attributes"])
+    return Claimed(**values)
 
 
 _SETTLE = f"""

@@ -60,7 +60,7 @@ def send_batch(batch_id: int) -> int:
 
 @dataclass
 class Marker:
-    """The marker of one letter as the connection calls it: holds the soft limit back and says whether the dot may go."""
+    """The marker of one letter as the connection calls it: holds the soft limit back, says whether the dot may go."""
 
     claimed: Claimed
     hold: worker.SoftLimitHold

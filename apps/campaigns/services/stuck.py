@@ -1,4 +1,4 @@
-"""Campaigns on which something could be done now and nothing has moved for too long: found, reset, and in the end stalled."""
+"""Campaigns on which something could be done and nothing has moved for too long: found, reset, in the end stalled."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SELECT k.id, k.name, k.state,
 FROM campaigns_campaign k CROSS JOIN LATERAL (
   SELECT greatest(k.moved_at, (SELECT max(d.moved_at) FROM campaigns_delivery d
                                WHERE d.campaign_id = k.id AND d.kind = 'campaign')) AS last_move) q
-WHERE k.state IN ('preparing', 'sending') AND q.last_move < now() - %s
+WHERE k.state IN ('preparing', 'sending') AND q.last_move < now() - %s * interval '1 second'
   AND (k.state = 'preparing' OR EXISTS (
     SELECT 1 FROM campaigns_delivery d WHERE d.campaign_id = k.id AND d.kind = 'campaign'
     AND ((d.state = 'queued' AND d.due_at <= now()) OR (d.state IN ('leased', 'sending') AND d.lease_until < now()))))
@@ -47,7 +47,7 @@ ORDER BY k.id
 def find(timeout: timedelta) -> list[StuckCampaign]:
     """Return the campaigns that have been stuck for at least the timeout."""
     with connection.cursor() as cursor:
-        cursor.execute(_FIND, [timeout])
+        cursor.execute(_FIND, [timeout.total_seconds()])
         return [StuckCampaign(*row) for row in cursor.fetchall()]
 
 

@@ -59,13 +59,15 @@ def reap(swept: Swept) -> None:
     with connection.cursor() as cursor:
         # Before the marker a letter is provably unsent; the raised token keeps its former holder from marking it.
         cursor.execute(
-            """WITH late AS (SELECT id FROM campaigns_delivery WHERE state IN ('leased', 'sending') AND lease_until < now()
+            """WITH late AS (SELECT id FROM campaigns_delivery
+                             WHERE state IN ('leased', 'sending') AND lease_until < now()
                              ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
                UPDATE campaigns_delivery d
                SET token = d.token + 1, owner = '', rung_at = NULL, lease_until = NULL, moved_at = now(),
                    crash_count = d.crash_count + CASE WHEN d.state = 'sending' THEN 1 ELSE 0 END,
                    state = CASE WHEN d.state = 'sending' AND d.crash_count + 1 >= %s THEN 'failed' ELSE 'queued' END,
-                   reason = CASE WHEN d.state = 'sending' AND d.crash_count + 1 >= %s THEN 'crashed' ELSE 'lease_ended' END
+                   reason = CASE WHEN d.state = 'sending' AND d.crash_count + 1 >= %s THEN 'crashed'
+                                 ELSE 'lease_ended' END
                FROM late WHERE d.id = late.id RETURNING d.state, d.campaign_id""",
             [REAP_LIMIT, MAX_CRASHES, MAX_CRASHES],
         )

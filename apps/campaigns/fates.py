@@ -1,0 +1,86 @@
+"""A letter's fate in plain words: what, why, what next; the server's reply stands beneath, verbatim."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from apps.campaigns.models import Delivery
+from apps.smtp import bounces
+from apps.smtp.outcome import FailureClass
+
+# What the chip shows; leased, sending and committing are all in hand.
+CHIPS = {"leased": "in_hand", "sending": "in_hand", "committing": "in_hand", "expired": "gave_up"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """One sentence about a letter, and the reply that proves it."""
+
+    chip: str
+    sentence: str
+    reply: str
+
+
+def of(delivery: Delivery) -> Fate:
+    """Return what became, or is becoming, of a letter."""
+    chip = CHIPS.get(delivery.state, delivery.state)
+    if delivery.state == "queued" and delivery.attempts:
+        chip = "waiting"
+    parts = (str(delivery.last_code) if delivery.last_code else "", delivery.last_enhanced, delivery.last_text)
+    return Fate(chip, _sentence(delivery), " ".join(part for part in parts if part))
+
+
+def _sentence(delivery: Delivery) -> str:
+    match delivery.state:
+        case "sent":
+            return _sent(delivery.reason)
+        case "skipped":
+            return _skipped(delivery.reason)
+        case "cancelled":
+            return _("The campaign was cancelled before this email began.")
+        case "expired":
+            return _("We tried until the email was too old to send, then gave up.")
+        case "unconfirmed":
+            return _(
+                "It may or may not have arrived: the connection broke before the last answer. We hold it, so nobody "
+                "gets it twice."
+            )
+        case "failed":
+            return _failed(delivery)
+        case "queued" if delivery.attempts:
+            return _("%(why)s We try again by ourselves.") % {"why": _explained(delivery.failure)}
+        case "queued":
+            return _("Waiting for its turn.")
+        case _:
+            return _("A worker has it in hand.")
+
+
+def _sent(reason: str) -> str:
+    if reason.startswith("proven_by_"):
+        return _("It arrived: something came back from it that only its reader can cause.")
+    return _("Accepted by the receiving server.")
+
+
+def _skipped(reason: str) -> str:
+    return {
+        "suppressed": _("Not sent: the address is suppressed."),
+        "unsubscribed": _("Not sent: this person unsubscribed after the campaign began."),
+        "erased": _("Not sent: the contact was deleted after the campaign began."),
+    }.get(reason, _("Not sent."))
+
+
+def _failed(delivery: Delivery) -> str:
+    if delivery.reason == "crashed":
+        return _("The worker died three times with this email in hand, so we stopped trying it.")
+    if delivery.reason == FailureClass.RENDER.value:
+        return _("The email could not be built for this person.")
+    return _explained(delivery.failure)
+
+
+def _explained(failure: str) -> str:
+    try:
+        return str(bounces.EXPLANATIONS[FailureClass(failure)])
+    except (KeyError, ValueError):
+        return _("The receiving server did not take it.")

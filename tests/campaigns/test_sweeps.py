@@ -1,0 +1,291 @@
+"""What a sweep finds by state: ended leases, lost rings, remainders, campaigns that can close."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+
+from apps.campaigns.models import Batch, Campaign, CampaignEntry, Delivery
+from apps.campaigns.services import batching, claims, lifecycle, stuck, sweeps
+from core import queues
+from tests.campaigns.conftest import letters
+
+Sending = Callable[..., Campaign]
+HALF_HOUR = timedelta(minutes=30)
+
+
+@pytest.fixture(autouse=True)
+def rings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[int, ...]]]:
+    """Keep the rings instead of publishing them, and let the broker's queue hold something."""
+    heard: list[tuple[str, tuple[int, ...]]] = []
+
+    def ring_now(task: str, calls: list[tuple[int, ...]]) -> int:
+        heard.extend((task, tuple(call)) for call in calls)
+        return len(calls)
+
+    monkeypatch.setattr("core.jobs.ring_now", ring_now)
+    monkeypatch.setattr(queues, "depth", lambda _queue: 1)
+    return heard
+
+
+def sql(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def swept() -> sweeps.Swept:
+    result = sweeps.sweep()
+    assert result is not None
+    return result
+
+
+def test_an_ended_lease_before_the_marker_goes_back(sending: Sending) -> None:
+    letter = letters(sending(1))[0]
+    claimed = claims.begin(letter.pk, owner="dead")
+    assert claimed is not None
+    sql("UPDATE campaigns_delivery SET lease_until = now() - interval '1 second'")
+
+    assert swept().requeued == 1
+
+    letter.refresh_from_db()
+    assert (letter.state, letter.crash_count, letter.token) == ("queued", 1, 2)
+    assert claims.mark(claimed) is False
+
+
+def test_the_third_crash_fails_that_letter_only(sending: Sending) -> None:
+    poison, other = letters(sending(2))
+    sql(f"UPDATE campaigns_delivery SET crash_count = 2 WHERE id = {poison.pk}")
+    for letter in (poison, other):
+        claims.begin(letter.pk, owner="dead")
+    sql("UPDATE campaigns_delivery SET lease_until = now() - interval '1 second'")
+
+    swept()
+
+    poison.refresh_from_db()
+    other.refresh_from_db()
+    assert (poison.state, poison.reason) == ("failed", "crashed")
+    assert other.state == "queued"
+
+
+def test_twenty_crashed_letters_pause_the_campaign(sending: Sending) -> None:
+    campaign = sending(20)
+    sql("UPDATE campaigns_delivery SET crash_count = 2")
+    for letter in letters(campaign):
+        claims.begin(letter.pk, owner="dead")
+    sql("UPDATE campaigns_delivery SET lease_until = now() - interval '1 second'")
+
+    assert swept().crashed == 20
+
+    campaign.refresh_from_db()
+    assert (campaign.state, campaign.state_reason) == ("paused", "letters_crash")
+
+
+def test_committing_is_never_taken_back_before_its_deadline(sending: Sending) -> None:
+    letter = letters(sending(1))[0]
+    claimed = claims.begin(letter.pk, owner="dead")
+    assert claimed is not None
+    claims.mark(claimed)
+    sql("UPDATE campaigns_delivery SET lease_until = now() - interval '1 hour'")
+
+    swept()
+
+    letter.refresh_from_db()
+    assert letter.state == "committing"
+
+
+def test_committing_past_its_deadline_is_held_with_its_token(sending: Sending) -> None:
+    letter = letters(sending(1))[0]
+    claimed = claims.begin(letter.pk, owner="dead")
+    assert claimed is not None
+    claims.mark(claimed)
+    sql("UPDATE campaigns_delivery SET attempt_deadline = now() - interval '1 second'")
+
+    assert swept().unconfirmed == 1
+
+    letter.refresh_from_db()
+    assert (letter.state, letter.reason, letter.token) == ("unconfirmed", "process_died", claimed.token)
+
+
+def test_committing_past_its_deadline_is_retried_once_where_the_policy_says_so(sending: Sending) -> None:
+    letter = letters(sending(1))[0]
+    Delivery.objects.update(policy="retry_once")
+    claimed = claims.begin(letter.pk, owner="dead")
+    assert claimed is not None
+    claims.mark(claimed)
+    sql("UPDATE campaigns_delivery SET attempt_deadline = now() - interval '1 second'")
+
+    swept()
+
+    letter.refresh_from_db()
+    assert (letter.state, letter.ambiguous_count, letter.token) == ("queued", 1, claimed.token + 1)
+    assert letter.due_at - letter.moved_at == timedelta(minutes=10)
+
+
+def test_rings_are_bounded_and_made_once(
+    sending: Sending, rings: list[tuple[str, tuple[int, ...]]], settings: object
+) -> None:
+    campaign = sending(3)
+    batch = Batch.objects.get(campaign=campaign)
+
+    first, second = batching.admit(batch.pk), batching.admit(batch.pk)
+
+    assert first == [letter.pk for letter in letters(campaign)]
+    assert second == []
+    assert batching.next_batches(campaign.pk) == []
+
+
+@pytest.mark.parametrize(("age", "is_empty", "lost"), [(20, True, 3), (20, False, 0), (301, False, 3), (10, True, 0)])
+def test_a_ring_is_lost_when_nobody_can_answer_it(
+    sending: Sending, monkeypatch: pytest.MonkeyPatch, age: int, is_empty: bool, lost: int
+) -> None:
+    sending(3)
+    sql(f"UPDATE campaigns_delivery SET rung_at = now() - interval '{age} seconds'")
+    monkeypatch.setattr(queues, "depth", lambda _queue: 0 if is_empty else 7)
+
+    assert swept().lost_rings == lost
+
+
+def test_a_sweep_rings_batches_with_due_letters(sending: Sending, rings: list[tuple[str, tuple[int, ...]]]) -> None:
+    campaign = sending(3)
+
+    swept()
+
+    # on_commit fires at the end of the test's transaction only, so look at the batch's own note
+    assert Batch.objects.get(campaign=campaign).rung_at is not None
+
+
+def test_paused_campaigns_are_left_alone(sending: Sending) -> None:
+    campaign = sending(3, state="paused")
+
+    result = swept()
+
+    assert (result.rung_batches, result.finished) == (0, 0)
+    assert Batch.objects.get(campaign=campaign).rung_at is None
+
+
+def test_cancelled_remainder_is_cancelled_and_the_campaign_closed(sending: Sending) -> None:
+    campaign = sending(3)
+    lifecycle.cancel(campaign, by=None)
+
+    result = swept()
+
+    campaign.refresh_from_db()
+    assert (result.cancelled, campaign.state) == (3, "cancelled")
+    assert campaign.finished_at is not None
+    assert {letter.state for letter in letters(campaign)} == {"cancelled"}
+
+
+def test_a_campaign_finishes_only_when_its_states_make_its_audience(sending: Sending) -> None:
+    campaign = sending(3)
+    Delivery.objects.filter(campaign=campaign).update(state="sent")
+    Campaign.objects.update(audience_size=4)
+    assert swept().finished == 0
+
+    Campaign.objects.update(audience_size=3)
+    assert swept().finished == 1
+
+    campaign.refresh_from_db()
+    assert campaign.state == "finished"
+    assert swept().finished == 0
+
+
+def test_unconfirmed_letters_do_not_keep_a_campaign_open(sending: Sending) -> None:
+    campaign = sending(2)
+    Delivery.objects.filter(campaign=campaign).update(state="unconfirmed")
+
+    swept()
+
+    campaign.refresh_from_db()
+    assert campaign.state == "finished"
+
+
+# stuck
+
+
+def quiet(minutes: int = 31) -> None:
+    sql(f"UPDATE campaigns_delivery SET moved_at = now() - interval '{minutes} minutes'")
+    sql(f"UPDATE campaigns_campaign SET moved_at = now() - interval '{minutes} minutes'")
+
+
+def test_a_sending_campaign_with_due_letters_and_no_movement_is_stuck(sending: Sending) -> None:
+    campaign = sending(2)
+    assert stuck.find(HALF_HOUR) == []
+    quiet()
+
+    found = stuck.find(HALF_HOUR)
+
+    assert [(one.campaign_id, one.reason) for one in found] == [(campaign.pk, "letters_due")]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE campaigns_campaign SET state = 'paused'",
+        "UPDATE campaigns_campaign SET state = 'stalled'",
+        "UPDATE campaigns_delivery SET due_at = now() + interval '1 hour'",
+        "UPDATE campaigns_delivery SET state = 'committing'",
+        "UPDATE campaigns_delivery SET state = 'unconfirmed'",
+    ],
+)
+def test_waiting_is_not_stuck(sending: Sending, statement: str) -> None:
+    sending(2)
+    quiet()
+    sql(statement)
+
+    assert stuck.find(HALF_HOUR) == []
+
+
+def test_a_reset_sets_going_and_touches_nothing_else(sending: Sending) -> None:
+    campaign = sending(4)
+    lost, marked, held, future = letters(campaign)
+    claims.begin(lost.pk, owner="dead")
+    claimed = claims.begin(marked.pk, owner="dead")
+    assert claimed is not None
+    claims.mark(claimed)
+    sql(
+        "UPDATE campaigns_delivery SET lease_until = now() - interval '1 hour', rung_at = now() WHERE lease_until > now()"
+    )
+    sql(f"UPDATE campaigns_delivery SET state = 'unconfirmed', ambiguous_count = 1 WHERE id = {held.pk}")
+    sql(f"UPDATE campaigns_delivery SET due_at = now() + interval '1 hour', attempts = 2 WHERE id = {future.pk}")
+    quiet()
+
+    found = stuck.check(HALF_HOUR)
+
+    assert len(found) == 1
+    for letter in (lost, marked, held, future):
+        letter.refresh_from_db()
+    assert (lost.state, lost.attempts, lost.rung_at) == ("queued", 1, None)
+    assert (marked.state, marked.token) == ("committing", claimed.token)
+    assert (held.state, future.state, future.attempts) == ("unconfirmed", "queued", 2)
+    assert future.due_at > future.moved_at
+    campaign.refresh_from_db()
+    assert (campaign.state, campaign.resets) == ("sending", 1)
+    assert CampaignEntry.objects.get(kind="reset").detail == {"reason": "lease_ended", "leases": 1}
+
+
+def test_three_resets_without_progress_then_stalled(sending: Sending) -> None:
+    campaign = sending(1)
+    for _ in range(4):
+        quiet()
+        stuck.check(HALF_HOUR)
+
+    campaign.refresh_from_db()
+    assert (campaign.state, campaign.state_reason) == ("stalled", "no_progress")
+    assert CampaignEntry.objects.filter(kind="reset").count() == 3
+
+
+def test_progress_forgives_earlier_resets(sending: Sending) -> None:
+    campaign = sending(2, resets=3)
+    quiet()
+    Delivery.objects.filter(pk=letters(campaign)[0].pk).update(state="sent")
+    sql(
+        f"UPDATE campaigns_delivery SET moved_at = now() - interval '30.5 minutes' WHERE id = {letters(campaign)[0].pk}"
+    )
+
+    stuck.check(HALF_HOUR)
+
+    campaign.refresh_from_db()
+    assert (campaign.state, campaign.resets) == ("sending", 1)
