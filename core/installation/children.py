@@ -35,7 +35,10 @@ POLITE = (StopStep(signal.SIGTERM, 30), KILL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildSpec:
-    """What to run, as whom, and how it likes to be stopped."""
+    """What to run, as whom, and how it likes to be stopped.
+
+    Children of a lower stop rank are gone before those of a higher one are told.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -45,6 +48,7 @@ class ChildSpec:
     death_signal: int = signal.SIGTERM
     account: Account | None = None
     is_quiet: bool = False
+    stop_rank: int = 0
 
 
 def spawn(spec: ChildSpec, output: int | IO[bytes] | None) -> subprocess.Popen[bytes]:

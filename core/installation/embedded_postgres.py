@@ -52,6 +52,7 @@ class Cluster:
             death_signal=signal.SIGINT,
             account=self.account,
             is_quiet=True,
+            stop_rank=5,  # it must outlive the last result
         )
 
     def is_ready(self) -> bool:

@@ -64,6 +64,7 @@ class Server:
             folder=self.folder,
             environment={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
             is_quiet=True,
+            stop_rank=4,
         )
 
     def is_ready(self) -> bool:

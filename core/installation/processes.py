@@ -9,10 +9,10 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.installation.children import KILL, POLITE, ChildSpec, StopStep
+from core.installation.children import KILL, ChildSpec, StopStep
 from core.installation.folders import ROOT
 from settings.limits import REAL
 from settings.tiers import Tier
@@ -56,11 +56,13 @@ class Processes:
     def beat(self) -> ChildSpec:
         """The one process that rings what is due by the clock."""
         schedule = self.data_dir / "spool" / "beat-schedule"
-        return self._python("beat", "celery", "-A", "core", "beat", f"--schedule={schedule}", "--pidfile=")
+        return self._python(
+            "beat", "celery", "-q", "-A", "core", "beat", f"--schedule={schedule}", "--pidfile=", rank=1
+        )
 
     def inbox(self) -> ChildSpec:
         """The local inbox's SMTP server."""
-        return self.manage("inbox", "run_local_inbox")
+        return replace(self.manage("inbox", "run_local_inbox"), stop_rank=3)  # it must outlive the last letter
 
     def manage(self, name: str, *arguments: str, is_quiet: bool = False) -> ChildSpec:
         """One management command."""
@@ -97,9 +99,9 @@ class Processes:
             return False
 
     def _worker(self, name: str, *, queues: str, options: list[str]) -> ChildSpec:
-        arguments = ["-A", "core", "worker", f"--queues={queues}", f"--hostname={name}@%h"]
+        arguments = ["-q", "-A", "core", "worker", f"--queues={queues}", f"--hostname={name}@%h"]
         arguments += ["--without-gossip", "--without-mingle", *options]
-        return self._python(name, "celery", *arguments, stop=STOP_WORKER)
+        return replace(self._python(name, "celery", *arguments, rank=2), stop=STOP_WORKER)
 
     def _pool_options(self) -> list[str]:
         return [
@@ -109,13 +111,13 @@ class Processes:
             f"--prefetch-multiplier={self.tier.prefetch}",
         ]
 
-    def _python(self, name: str, module: str, *arguments: str, stop: tuple[StopStep, ...] = POLITE) -> ChildSpec:
+    def _python(self, name: str, module: str, *arguments: str, rank: int = 0) -> ChildSpec:
         return ChildSpec(
             name=name,
             command=(sys.executable, "-m", module, *arguments),
             folder=ROOT,
             environment=self.environment,
-            stop=stop,
+            stop_rank=rank,
         )
 
 

@@ -35,9 +35,9 @@ INBOX_HOST = "127.0.0.1"
 def run(options: StartOptions) -> int:
     """Start everything in order, run until asked to stop, and stop everything in order."""
     data = DataFolder(options.data_dir)
-    port = _web_port(options)
     if leftovers.end_children(data.path):
         say("Ended what an earlier start had left running.")
+    port = _web_port(options)
     supervisor = Supervisor(data.path, data.logs)
     installation = Starting(options, data=data, supervisor=supervisor, port=port)
     with supervisor.listening():
@@ -117,6 +117,8 @@ class Starting:
             "VASHSENDER_DEBUG": "0",
             "VASHSENDER_INBOX_ADDRESS": f"{INBOX_HOST}:{inbox_port}",
             "PYTHONUNBUFFERED": "1",
+            # Said once by us; messages are JSON, so the danger Celery means is not there.
+            "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
         }
         return Processes(
             data_dir=self._data.path,
@@ -194,13 +196,11 @@ class Starting:
         return self._supervisor.run_once(self._processes.manage(arguments[0], *arguments, is_quiet=True))
 
     def _start_processes(self) -> None:
-        """Start in such an order that stopping in reverse is right: the inbox must outlive the last letter."""
         described = self._processes
-        self._supervisor.start(described.inbox())
+        self._supervisor.start(described.inbox(), described.web())
+        # The first letter shall find the inbox listening.
         self._supervisor.wait_ready("inbox", described.is_inbox_ready)
-        self._supervisor.start(*described.mail_workers(), described.default_worker())
-        self._supervisor.start(described.beat())
-        self._supervisor.start(described.web())
+        self._supervisor.start(*described.mail_workers(), described.default_worker(), described.beat())
         self._supervisor.wait_ready("web", described.is_web_ready)
 
     def _own(self, sockets: Path) -> None:

@@ -1,4 +1,4 @@
-"""A small supervisor: starts children in order, restarts those that fall, stops all in reverse order.
+"""A small supervisor: starts children in order, restarts those that fall, stops all in order of rank.
 
 It has one thread on purpose: a child's death signal follows the thread that forked it, and forking with threads
 about is unsafe. Everything happens in `_tick`: read what children print, notice who ended, start who is due.
@@ -55,7 +55,7 @@ class Supervisor:
         self._data_dir = data_dir
         self._logs = logs
         self._selector = selectors.DefaultSelector()
-        self._groups: list[list[Managed]] = []
+        self._children: list[Managed] = []
         self._sockets: list[Path] = []
         self._requests = 0
         self._is_stopping = False
@@ -81,11 +81,9 @@ class Supervisor:
         self._sockets.append(sockets)
 
     def start(self, *specs: ChildSpec) -> None:
-        """Start children that are stopped together, after everything started later than they."""
-        group: list[Managed] = []
-        self._groups.append(group)
+        """Start children and keep them running."""
         for spec in specs:
-            group.append(self._launch(spec))
+            self._children.append(self._launch(spec))
         self._remember()
 
     def wait_ready(self, name: str, is_ready: Callable[[], bool], *, patience: float = 60) -> None:
@@ -133,20 +131,21 @@ class Supervisor:
             self._tick()
 
     def stop(self) -> None:
-        """Stop all children, the group started last first; each group is gone before the next is told."""
+        """Stop all children by rank; each rank is gone before the next is told."""
         self._is_stopping = True
         seen = self._requests
-        for group in reversed(self._groups):
+        for rank in sorted({managed.spec.stop_rank for managed in self._children}):
+            group = [managed for managed in self._children if managed.spec.stop_rank == rank]
             seen = self._stop_group([managed for managed in group if managed.is_alive], seen)
-            for managed in group:
-                managed.lines.finish()
-                managed.log.close()
-        self._groups.clear()
+        for managed in self._children:
+            managed.lines.finish()
+            managed.log.close()
+        self._children.clear()
         leftovers.forget(self._data_dir)
 
     def named(self, name: str) -> Managed:
-        """Return a child by its name."""
-        return next(managed for group in reversed(self._groups) for managed in group if managed.spec.name == name)
+        """Return a child by its name, the one started last where there are more."""
+        return next(managed for managed in reversed(self._children) if managed.spec.name == name)
 
     def _launch(self, spec: ChildSpec) -> Managed:
         log = LogFile(self._logs / f"{spec.name}.log")
@@ -172,9 +171,8 @@ class Supervisor:
         self._read(TICK_SECONDS)
         if self._is_stopping:
             return
-        for group in self._groups:
-            for managed in group:
-                self._keep(managed)
+        for managed in self._children:
+            self._keep(managed)
 
     def _read(self, patience: float) -> bool:
         """Pass on what children printed; True when there was something."""
@@ -255,7 +253,7 @@ class Supervisor:
         )
 
     def _remember(self) -> None:
-        pids = [managed.process.pid for group in self._groups for managed in group if managed.is_alive]
+        pids = [managed.process.pid for managed in self._children if managed.is_alive]
         leftovers.remember(self._data_dir, pids=pids, sockets=self._sockets)
 
     def _refuse_when_stopping(self) -> None:
