@@ -45,7 +45,7 @@ def may(permission: str) -> Callable[[View], View]:
         def entered(request: HttpRequest, workspace_slug: str, *args: Any, **kwargs: Any) -> HttpResponseBase:
             membership = (
                 Membership.objects.select_related("workspace")
-                .filter(user__pk=request.user.pk, workspace__slug=workspace_slug)
+                .filter(user__pk=request.user.pk or 0, workspace__slug=workspace_slug)
                 .first()
             )
             if membership is None:

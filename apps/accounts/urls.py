@@ -1,6 +1,8 @@
 """Routes of the accounts app."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
+
+from apps.accounts import views
 
 app_name = "accounts"
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns = [path("setup/<str:token>/", views.set_up, name="setup")]

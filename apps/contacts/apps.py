@@ -8,3 +8,10 @@ class ContactsConfig(AppConfig):
 
     name = "apps.contacts"
     label = "contacts"
+
+    def ready(self) -> None:
+        """Give every new workspace its first list."""
+        from apps.accounts.services import workspaces
+        from apps.contacts.services import lists
+
+        workspaces.on_created(lists.create_first)

@@ -13,7 +13,7 @@ from apps.contacts.models.contact import ContactList
 
 
 class ImportJob(models.Model):
-    """One uploaded file on its way into one list; resumable by `rows_done`."""
+    """One uploaded file on its way into one list; resumable at byte `position`, which is line `line` of the file."""
 
     class State(models.TextChoices):
         """How far the import is."""
@@ -33,6 +33,7 @@ class ImportJob(models.Model):
     size_bytes = models.BigIntegerField()
     encoding = models.CharField(max_length=40)
     delimiter = models.CharField(max_length=1)
+    has_header = models.BooleanField(default=True)
     columns = models.JSONField(default=list)
     mapping = models.JSONField(default=dict)
     consent = models.CharField(max_length=300, blank=True)
@@ -41,6 +42,7 @@ class ImportJob(models.Model):
     rows_total = models.IntegerField(default=0)
     rows_done = models.IntegerField(default=0)
     position = models.BigIntegerField(default=0)
+    line = models.IntegerField(default=0)
     counts = models.JSONField(default=dict)
     created_at = models.DateTimeField(db_default=Now())
     moved_at = models.DateTimeField(db_default=Now())
@@ -75,6 +77,20 @@ class ImportReject(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["job", "line"], name="reject_once")]
+
+    def __str__(self) -> str:
+        return f"line {self.line} of import {self.job_id}"
+
+
+class ImportSeen(models.Model):
+    """An address this import has met, with its line; only kept while the import runs, to name doubles exactly."""
+
+    job = models.ForeignKey(ImportJob, on_delete=models.CASCADE, related_name="seen")
+    email_hash = models.BinaryField(max_length=32)
+    line = models.IntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["job", "email_hash"], name="seen_once_per_import")]
 
     def __str__(self) -> str:
         return f"line {self.line} of import {self.job_id}"

@@ -25,6 +25,8 @@ class Suppression(models.Model):
     email_hash = models.BinaryField(max_length=32)
     reason = models.CharField(max_length=16, choices=Reason.choices)
     source = models.CharField(max_length=300, blank=True)
+    # Survives a stronger reason: lifting a bounce must not forget that the person asked to stop.
+    asked_to_stop = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -1,0 +1,1 @@
+"""What contacts does: people, lists, consent, suppression, imports."""

@@ -1,0 +1,109 @@
+"""Addresses that must not be written to: each change is one statement, so that rivals cannot lose one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
+
+from apps.contacts.models import Suppression
+from core import addresses
+from core.errors import EspError, NotFoundError
+
+Reason = Suppression.Reason
+
+# Strongest last. A complaint is never lifted, so nothing may replace it.
+STRENGTH: tuple[Reason, ...] = (Reason.MANUAL, Reason.UNSUBSCRIBED, Reason.HARD_BOUNCE, Reason.COMPLAINT)
+
+_ADD = """
+INSERT INTO contacts_suppression AS kept
+       (workspace_id, email, email_hash, reason, source, asked_to_stop, created_at)
+VALUES (%(workspace)s, %(email)s, %(hash)s, %(reason)s, %(source)s, %(asked)s, now())
+ON CONFLICT (workspace_id, email_hash) DO UPDATE SET
+    reason = CASE WHEN {stronger} THEN excluded.reason ELSE kept.reason END,
+    source = CASE WHEN {stronger} THEN excluded.source ELSE kept.source END,
+    created_at = CASE WHEN {stronger} THEN excluded.created_at ELSE kept.created_at END,
+    email = CASE WHEN kept.email = '' THEN excluded.email ELSE kept.email END,
+    asked_to_stop = excluded.asked_to_stop OR kept.asked_to_stop OR kept.reason = 'unsubscribed'
+RETURNING id
+""".format(stronger="array_position(%(strength)s, excluded.reason) > array_position(%(strength)s, kept.reason)")
+
+
+class SuppressionStaysError(EspError):
+    """This suppression is not ours to lift."""
+
+    code = "suppression_stays"
+    status = 409
+
+
+def add(workspace_id: int, *, email: str = "", email_hash: bytes = b"", reason: str, source: str = "") -> Suppression:
+    """Suppress an address and return the row as it stands; a stronger reason that is there already stays.
+
+    Args:
+        workspace_id: whose suppression it is.
+        email: the address; or, where only its hash is known,
+        email_hash: `addresses.fingerprint` of the normal form.
+        reason: a `Suppression.Reason`; complaint > hard_bounce > unsubscribed > manual.
+        source: what brought it, in words; at most 300 characters are kept.
+
+    Raises:
+        InvalidAddressError: the email is not an address.
+    """
+    shown, email_hash = _identify(email, email_hash)
+    values: dict[str, Any] = {
+        "workspace": workspace_id,
+        "email": shown,
+        "hash": email_hash,
+        "reason": str(Reason(reason)),
+        "source": source[:300],
+        "asked": reason == Reason.UNSUBSCRIBED,
+        "strength": [str(one) for one in STRENGTH],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_ADD, values)
+        (row_id,) = cursor.fetchone()
+    return Suppression.objects.get(pk=row_id)
+
+
+def remove(workspace_id: int, *, suppression_id: int) -> None:
+    """Lift a suppression that a member may lift: by hand, or after a bounce.
+
+    Raises:
+        NotFoundError: there is none in this workspace.
+        SuppressionStaysError: a complaint, or the person asked to stop: only they may undo that.
+    """
+    mine = Suppression.objects.filter(workspace_id=workspace_id, pk=suppression_id)
+    if mine.filter(reason__in=[Reason.MANUAL, Reason.HARD_BOUNCE], asked_to_stop=False).delete()[0]:
+        return
+    kept = mine.first()
+    if kept is None:
+        raise NotFoundError(_("This address is not suppressed any more."))
+    if kept.reason == Reason.COMPLAINT:
+        raise SuppressionStaysError(_("They marked an email as spam. This suppression cannot be lifted."))
+    raise SuppressionStaysError(_("They asked to stop. Only they can undo it, with the link in any email they got."))
+
+
+def lift_by_the_person(workspace_id: int, *, email: str = "", email_hash: bytes = b"") -> bool:
+    """Undo "unsubscribe from everything" for the person; bounces and complaints stay. Return whether one was lifted."""
+    _shown, email_hash = _identify(email, email_hash)
+    mine = Suppression.objects.filter(workspace_id=workspace_id, email_hash=email_hash)
+    with transaction.atomic():
+        lifted, _rows = mine.filter(reason=Reason.UNSUBSCRIBED).delete()
+        mine.filter(asked_to_stop=True).exclude(reason=Reason.COMPLAINT).update(asked_to_stop=False)
+    return bool(lifted)
+
+
+def is_suppressed(workspace_id: int, *, email: str = "", email_hash: bytes = b"") -> bool:
+    """Return whether the address must not be written to."""
+    _shown, email_hash = _identify(email, email_hash)
+    return Suppression.objects.filter(workspace_id=workspace_id, email_hash=email_hash).exists()
+
+
+def _identify(email: str, email_hash: bytes) -> tuple[str, bytes]:
+    if email:
+        address = addresses.parse(email)
+        return address.email, addresses.fingerprint(address.normalised)
+    if len(email_hash) != 32:
+        raise ValueError("give an email or its 32-byte hash")
+    return "", bytes(email_hash)
