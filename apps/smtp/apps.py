@@ -8,3 +8,10 @@ class SmtpConfig(AppConfig):
 
     name = "apps.smtp"
     label = "smtp"
+
+    def ready(self) -> None:
+        """Give every new workspace its local inbox."""
+        from apps.accounts.services import workspaces
+        from apps.smtp.services import accounts
+
+        workspaces.on_created(accounts.ensure_local_inbox)
