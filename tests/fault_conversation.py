@@ -112,7 +112,7 @@ class Conversation:
             if self.server.offers_starttls and not isinstance(self.sock, ssl.SSLSocket):
                 offered.append("STARTTLS")
             if self.server.accounts is not None:
-                offered.append("AUTH PLAIN LOGIN")
+                offered.append(self.server.auth_line)
             for line in offered[:-1]:
                 self.say(f"250-{line}")
             self.say(f"250 {offered[-1]}")
@@ -252,6 +252,7 @@ class Conversation:
 
     def _encrypt(self) -> None:
         raw = self.sock
+        raw.getpeername()  # the standard library leaks a socket whose peer is gone already
         self.sock = server_tls().wrap_socket(raw, server_side=True)
         self.server.is_now(self.number, self.sock)
 

@@ -37,6 +37,7 @@ class FaultServer:
         extensions: further EHLO lines, such as PIPELINING or "SIZE 1000".
         letters_file: append accepted letters there as JSON lines.
         knows_ehlo: False answers 502 to EHLO.
+        auth_line: how the ways to sign in are offered.
     """
 
     def __init__(
@@ -50,12 +51,14 @@ class FaultServer:
         extensions: Sequence[str] = ("PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"),
         letters_file: Path | None = None,
         knows_ehlo: bool = True,
+        auth_line: str = "AUTH PLAIN LOGIN",
         keep_data: bool = True,
         seed: int = 1,
     ) -> None:
         self.faults = list(script)
         self.accounts = accounts
         self.offers_starttls, self.tls, self.extensions = starttls, tls, tuple(extensions)
+        self.auth_line = auth_line
         self.knows_ehlo, self.keep_data = knows_ehlo, keep_data
         self.letters: list[Letter] = []
         self.commands: list[str] = []

@@ -68,6 +68,7 @@ class Line:
         if left <= 0:
             raise BrokenLineError("timeout")
         try:
+            self._socket.getpeername()  # the standard library leaks a socket whose peer is gone already
             self._socket.settimeout(left)
             self._socket = tls_context(verify).wrap_socket(self._socket, server_hostname=host)
         except TimeoutError:

@@ -101,7 +101,9 @@ class TestTheMark:
         assert server.wait_for_connections(0)
         assert server.letters == []
 
-    @pytest.mark.parametrize(("action", "failure"), [("drop", FailureClass.TRANSIENT_DEST), ("552 5.3.4 Too big", None)])
+    @pytest.mark.parametrize(
+        ("action", "failure"), [("drop", FailureClass.TRANSIENT_DEST), ("552 5.3.4 Too big", None)]
+    )
     def test_is_void_when_the_server_objects_meanwhile(self, action: str, failure: FailureClass | None) -> None:
         """The server hangs up, or says no, while the mark is being written: the dot stays in our hands."""
         with FaultServer() as server:
@@ -262,11 +264,15 @@ class TestExtensions:
             connection.quit()
 
     @pytest.mark.parametrize(
-        ("changes", "enhanced"), [({"recipient": "почта@example.com"}, "5.6.7"), ({"data": BODY + b"\xff\r\n"}, "5.6.3")]
+        ("changes", "enhanced"),
+        [({"recipient": "почта@example.com"}, "5.6.7"), ({"data": BODY + b"\xff\r\n"}, "5.6.3")],
     )
     def test_what_the_server_does_not_offer_is_not_used(self, changes: dict[str, object], enhanced: str) -> None:
         with FaultServer(extensions=()) as bare, FaultServer() as able:
-            refused, taken = send(opened(bare), **changes), send(opened(able), **changes)
+            connections = opened(bare), opened(able)
+            refused, taken = (send(connection, **changes) for connection in connections)
+            for connection in connections:
+                connection.quit()
 
         assert isinstance(refused, Rejected)
         assert (refused.failure, refused.reply.enhanced) == (FailureClass.MESSAGE, enhanced)
