@@ -22,6 +22,7 @@ def beat_schedule(limits: Limits) -> dict[str, dict[str, Any]]:
         "check-stuck-campaigns": ("apps.campaigns.tasks.check_stuck_campaigns", limits.check_stuck, ()),
         "cleanup-smtp-connections": ("apps.smtp.tasks.cleanup_smtp_connections", limits.cleanup_smtp, ()),
         "sweep-imports": ("apps.contacts.tasks.sweep_imports", limits.sweep_imports, ()),
+        "catch-up-with-events": ("apps.tracking.tasks.catch_up", limits.catch_up, ()),
         **{f"canary-{queue}": ("core.tasks.canary", limits.canary, (queue,)) for queue in QUEUES},
     }
     schedule: dict[str, dict[str, Any]] = {}

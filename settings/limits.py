@@ -39,6 +39,7 @@ class Limits:
     deadline_margin: float = 30  # attempt_deadline = hard limit of the carrying task + this
     sweep: float = 5
     sweep_imports: float = 30
+    catch_up: float = 30  # wishes kept while the database was away, and proofs of arrival
     import_turn: float = 3  # an import gives the default queue back after this, so that the sweep is never late
     import_patience: float = 60  # a running import without progress for this long is rung again
     ring_patience_empty: float = 15  # a ring is lost when the broker says the queue is empty
@@ -106,6 +107,7 @@ SHORT = replace(
     deadline_margin=2,
     sweep=0.5,
     sweep_imports=1,
+    catch_up=1,
     import_turn=1,
     import_patience=3,
     ring_patience_empty=1,

@@ -1,0 +1,1 @@
+"""The doors through which a recipient's answer comes back: public, without cookies, sign-in or script."""
