@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import queue
 import re
+import signal
 import socket
 import threading
 from collections.abc import Callable, Collection
@@ -76,6 +77,8 @@ def _looked_up(host: str, port: int, until: float, lookup: Lookup) -> list[str]:
     answers: queue.SimpleQueue[list[str] | OSError] = queue.SimpleQueue()
 
     def look() -> None:
+        # A signal to the process lands in any thread that lets it through; the main thread may be holding it back.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             answers.put(lookup(host, port))
         except (OSError, UnicodeError) as error:
