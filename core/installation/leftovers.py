@@ -11,6 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.installation import folders, record
@@ -19,11 +20,29 @@ from core.installation.errors import ServiceError
 CHILDREN_FILE = "children.json"
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What a supervisor has started: each child's number with its beginning, and the folders of sockets."""
+
+    children: dict[int, str]
+    sockets: list[Path]
+
+
 def remember(data_dir: Path, *, pids: Iterable[int], sockets: Iterable[Path]) -> None:
     """Note the living children and the socket folders, for the case that we are killed."""
     children = {str(pid): started for pid in pids if (started := record.process_started(pid))}
     noted = {"children": children, "sockets": [str(folder) for folder in sockets]}
     record.write_private(data_dir / CHILDREN_FILE, json.dumps(noted) + "\n")
+
+
+def read(data_dir: Path) -> Noted:
+    """Return what was noted; nothing when there is no readable note."""
+    try:
+        noted = json.loads((data_dir / CHILDREN_FILE).read_text(encoding="utf-8"))
+        children = {int(pid): str(started) for pid, started in noted["children"].items()}
+        return Noted(children, [Path(folder) for folder in noted["sockets"]])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return Noted({}, [])
 
 
 def forget(data_dir: Path) -> None:
@@ -37,22 +56,17 @@ def end_children(data_dir: Path, *, patience: float = 20) -> int:
     The kernel has told them already (PDEATHSIG); this waits, then insists. Their database is gone, so there is
     no result left that they could record.
     """
-    try:
-        noted = json.loads((data_dir / CHILDREN_FILE).read_text(encoding="utf-8"))
-        children = {int(pid): str(started) for pid, started in noted["children"].items()}
-        sockets = [Path(folder) for folder in noted["sockets"]]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return 0
+    noted = read(data_dir)
 
     def living() -> list[int]:
-        return [pid for pid, started in children.items() if record.process_started(pid) == started]
+        return [pid for pid, started in noted.children.items() if record.process_started(pid) == started]
 
     found = len(living())
     _insist(living, (signal.SIGTERM, signal.SIGQUIT), patience=patience)
     for pid in living():
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    for folder in sockets:
+    for folder in noted.sockets:
         folders.remove_socket_folder(folder)
     forget(data_dir)
     return found

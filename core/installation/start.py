@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -65,6 +66,7 @@ class Starting:
         self._port = port
         self._sockets: list[Path] = []
         self._dump: Callable[[str], Path] | None = None
+        self._is_owned = False
         self._processes = self._describe_processes()
 
     @property
@@ -87,8 +89,7 @@ class Starting:
         self._migrate(database_url)
         self._start_processes()
         say(f"VashSender runs at {self.public_url} (state and logs: {self._data.path}). Ctrl-C stops it.")
-        if not self._options.demo and not _has_rows(database_url, "accounts_user"):
-            self._supervisor.run_once(self._processes.manage("setup-link", "setup_link"), to_terminal=True)
+        self._is_owned = _has_rows(database_url, "accounts_user")
 
     def serve(self) -> int:
         """Run the demonstration if one is wanted, then stay until asked to stop; return the exit status."""
@@ -96,6 +97,10 @@ class Starting:
         if self._options.demo:
             demo = self._processes.manage("demo", "demo", str(self._options.demo))
             status = self._supervisor.run_once(demo, to_terminal=True)
+        elif not self._is_owned:
+            # Printed to the terminal alone: a log would keep the link.
+            with contextlib.suppress(InterruptedStartError):
+                self._supervisor.run_once(self._processes.manage("setup-link", "setup_link"), to_terminal=True)
         if not self._options.is_exit_wanted:
             self._supervisor.watch()
         return status
