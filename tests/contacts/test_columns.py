@@ -13,11 +13,13 @@ from apps.contacts.csv import columns
         (["email\tname", "a@x.example\tAnn"], "\t"),
         (["a@x.example|Ann;x", "b@x.example|Bob;y"], "|"),
         (["email", "a@x.example"], ","),
+        (["sep=;", "email;name", "a@x.example;Ann"], ";"),
+        (["E-mail;Note", 'a@x.example;"one,\r\ntwo, three,"', "b@x.example;four"], ";"),
         (['"Имя";"E-mail"', '"Орлова; Надежда";"n@x.example"'], ";"),
     ],
 )
 def test_finds_the_delimiter(lines: list[str], delimiter: str) -> None:
-    assert columns.sniff_delimiter(lines) == delimiter
+    assert columns.sniff_delimiter("\n".join(lines).encode(), encoding="utf-8") == delimiter
 
 
 def test_a_first_row_with_an_address_is_no_head() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import keyword
 import re
 from collections import Counter
@@ -9,7 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from apps.contacts.csv import reader
+from core import addresses
 
+SNIFFED = 30  # records
 DELIMITERS = ",;\t|"
 EMAIL, FIRST_NAME, LAST_NAME, NAME = "email", "first_name", "last_name", "name"
 FIELDS = (EMAIL, FIRST_NAME, LAST_NAME, NAME)
@@ -48,18 +51,24 @@ class Column:
     suggested: str
 
 
-def sniff_delimiter(lines: Sequence[str]) -> str:
-    """Return the character that parts the columns of the first lines; a comma where there is one column only."""
+def sniff_delimiter(sample: bytes, *, encoding: str) -> str:
+    """Return the character that parts the columns at a file's beginning; a comma where there is one column only."""
 
     def score(delimiter: str) -> tuple[int, float]:
-        rows = [cells for line in lines if (cells := reader.split(line, delimiter)) is not None]
+        found = list(itertools.islice(reader.read([sample], encoding=encoding, delimiter=delimiter), SNIFFED))
+        rows = [record.cells for record in found if not record.problem and not is_excel_hint(record)]
         if not rows:
             return 0, 0.0
-        addresses = sum(any(_ADDRESS.fullmatch(cell) for cell in cells) for cells in rows)
+        addresses_found = sum(any(_ADDRESS.fullmatch(cell) for cell in cells) for cells in rows)
         width, times = Counter(map(len, rows)).most_common(1)[0]
-        return addresses, (width if width > 1 else 0) * (times / len(rows)) ** 2
+        return addresses_found, (width if width > 1 else 0) * (times / len(found)) ** 2
 
     return max(DELIMITERS, key=score)
+
+
+def is_excel_hint(record: reader.Record) -> bool:
+    """Return whether this is Excel's first line `sep=;`, which is no row."""
+    return record.line == 1 and record.cells[0].lower().startswith("sep=")
 
 
 def has_header(first: Sequence[str]) -> bool:
@@ -71,7 +80,7 @@ def describe(rows: Sequence[Sequence[str]], *, header: bool) -> list[Column]:
     """Return the columns of a file's first records, with a suggestion for each."""
     width = max((len(row) for row in rows), default=0)
     body = rows[1:] if header else rows
-    names = [" ".join(cell.split())[:120] for cell in rows[0]] if header and rows else []
+    names = [_shown(cell) for cell in rows[0]] if header and rows else []
     names += [""] * (width - len(names))
     suggested = _suggest(names, body)
     return [
@@ -132,4 +141,8 @@ def _by_name(name: str) -> str:
 
 
 def _sample(body: Iterable[Sequence[str]], number: int) -> str:
-    return next((" ".join(row[number].split())[:120] for row in body if number < len(row) and row[number].strip()), "")
+    return next((shown for row in body if number < len(row) and (shown := _shown(row[number]))), "")
+
+
+def _shown(cell: str) -> str:
+    return " ".join(addresses.CONTROLS.sub("", cell).split())[:120]

@@ -97,14 +97,6 @@ def _after_spaces(body: str, at: int) -> int:
     return at
 
 
-def split(body: str, delimiter: str) -> list[str] | None:
-    """Return the cells of a record that is one line, or None when its quotation marks do not fit."""
-    if '"' not in body:
-        return body.split(delimiter)
-    quoted = _Quoted(delimiter)
-    return quoted.cells if quoted.take(body) == "done" else None
-
-
 def read(
     pieces: Iterable[bytes], *, encoding: str, delimiter: str, position: int = 0, line: int = 0
 ) -> Iterator[Record]:

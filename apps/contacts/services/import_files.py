@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import codecs
 import hashlib
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from django.db import connection
 from django.utils.translation import gettext as _
 
-from apps.contacts.csv import charsets, reader
+from apps.contacts.csv import charsets, columns, reader
 from apps.contacts.models import ImportChunk, ImportJob
 from apps.contacts.uploads import MAX_BYTES
 from core.errors import EspError
 
 PIECE = 1024 * 1024
 MAX_ROWS = 2_000_000
+_COPY = "COPY contacts_importchunk (job_id, position, data) FROM STDIN (FORMAT BINARY)"
 _NOT_TEXT = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF", b"\x1f\x8b")
 
 
@@ -49,10 +50,13 @@ class Stored:
         """Count the lines of a piece, and keep words that tell character sets apart."""
         self.size_bytes += len(piece)
         self.lines += max(piece.count(b"\n"), piece.count(b"\r"))
-        if self._words_size < charsets.SAMPLE_BYTES:
-            words = charsets.sample_words(piece)
-            self._words.append(words)
-            self._words_size += len(words)
+        for at in range(0, len(piece), charsets.SAMPLE_BYTES):
+            if self._words_size >= charsets.SAMPLE_BYTES:
+                return
+            part = piece[at : at + charsets.SAMPLE_BYTES]
+            if not part.isascii():
+                self._words.append(charsets.sample_words(part))
+                self._words_size += len(self._words[-1])
 
     def guess(self) -> str:
         """Return the single-byte character set that fits best."""
@@ -77,10 +81,12 @@ def store(job: ImportJob, file: BinaryFile) -> Stored:
     stored.encoding = charsets.from_first_bytes(start)
     received = _received(start, file, digest)
     try:
-        for number, piece in enumerate(_pieces(received, stored.encoding)):
-            ImportChunk.objects.create(job=job, position=number, data=piece)
-            stored.learn(piece)
-            is_utf8 = _still_utf8(is_utf8, piece)
+        with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+            copy.set_types(["int8", "int4", "bytea"])
+            for number, piece in enumerate(_pieces(received, stored.encoding)):
+                copy.write_row((job.pk, number, piece))
+                stored.learn(piece)
+                is_utf8 = _still_utf8(is_utf8, piece)
     except UnicodeDecodeError:
         raise ImportFileError(_("The file says it is UTF-16 and is not. Save it as UTF-8."), code="not_csv") from None
     if stored.lines > MAX_ROWS:
@@ -112,7 +118,7 @@ def records_from(job: ImportJob, *, position: int, line: int) -> Iterator[reader
         position=position,
         line=line,
     )
-    return (one for one in records if not (one.line == 1 and one.cells[0].lower().startswith("sep=")))
+    return (one for one in records if not columns.is_excel_hint(one))
 
 
 def stored_encoding(encoding: str) -> str:
@@ -125,12 +131,9 @@ def beginning(job: ImportJob) -> int:
     return len(codecs.BOM_UTF8) if job.encoding == "utf-8-sig" else 0
 
 
-def first_lines(job: ImportJob, *, encoding: str, limit: int = 30) -> list[str]:
-    """Return the first lines as text, to guess the delimiter from."""
-    piece = next(pieces_from(job, beginning(job)), b"")[: 256 * 1024]
-    text = piece.decode(stored_encoding(encoding), errors="replace")
-    lines = (line.strip("\r\n") for line in itertools.islice(text.splitlines(), limit))
-    return [line for line in lines if line.strip() and not line.lower().startswith("sep=")]
+def sample(job: ImportJob) -> bytes:
+    """Return the beginning of the text, to guess the delimiter from."""
+    return next(pieces_from(job, beginning(job)), b"")[: 256 * 1024]
 
 
 def _received(start: bytes, file: BinaryFile, digest: hashlib._Hash) -> Iterator[bytes]:

@@ -255,7 +255,9 @@ def _forget_file(job: ImportJob) -> None:
 
 
 def _look(job: ImportJob, *, delimiter: str = "", has_header: bool | None = None) -> None:
-    job.delimiter = delimiter or columns.sniff_delimiter(import_files.first_lines(job, encoding=job.encoding))
+    job.delimiter = delimiter or columns.sniff_delimiter(
+        import_files.sample(job), encoding=import_files.stored_encoding(job.encoding)
+    )
     records = import_files.records_from(job, position=import_files.beginning(job), line=0)
     first = [record.cells for record in itertools.islice(records, PREVIEW_ROWS)]
     if not first:
