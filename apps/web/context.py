@@ -7,17 +7,26 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from apps.accounts.models import User, Workspace
+from apps.accounts.models import Membership, User, Workspace
 from apps.web import navigation, themes
 
 
+def _membership(request: HttpRequest) -> Membership | None:
+    """Return the membership of the page's workspace; elsewhere (the password page) the user's first one."""
+    membership = getattr(request, "membership", None) or getattr(request, "_first_membership", None)
+    user = getattr(request, "user", None)
+    if membership is None and isinstance(user, User):
+        membership = user.memberships.select_related("workspace").order_by("created_at").first()
+        request._first_membership = membership  # type: ignore[attr-defined]  # asked for twice on one page
+    return membership
+
+
 def _entries(request: HttpRequest) -> list[navigation.Entry]:
-    workspace = getattr(request, "workspace", None)
-    membership = getattr(request, "membership", None)
-    match = request.resolver_match
-    if workspace is None or membership is None:
+    membership = _membership(request)
+    if membership is None:
         return []
-    return navigation.entries(workspace.slug, membership.role, match.view_name if match else "")
+    match = request.resolver_match
+    return navigation.entries(membership.workspace.slug, membership.role, match.view_name if match else "")
 
 
 def _workspaces(request: HttpRequest) -> list[Workspace]:
@@ -29,8 +38,10 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     """Return what the sidebar, the user menu and the theme need."""
     return {
         "workspace": getattr(request, "workspace", None),
+        "here": SimpleLazyObject(lambda: _membership(request)),
         "nav": SimpleLazyObject(lambda: _entries(request)),
         "workspaces": SimpleLazyObject(lambda: _workspaces(request)),
+        "show_setup_hint": SimpleLazyObject(lambda: not User.objects.exists()),
         "theme": themes.of(request),
         "themes": themes.THEMES,
     }

@@ -36,7 +36,7 @@ def render(
     bound: BoundField,
     *,
     label: str = "",
-    help: str = "",
+    help: str | None = "",
     mono: bool = False,
     optional: bool | None = None,
     **attrs: Any,
@@ -46,14 +46,14 @@ def render(
     Args:
         bound: the field of a form.
         label: another label than the form's.
-        help: another help text than the form's.
+        help: another help text than the form's; None for none.
         mono: show the control's text in the fixed-width face.
         optional: mark it as optional; decided by the field unless given.
         attrs: attributes of the control; an underscore becomes a hyphen.
     """
     widget = bound.field.widget
     kind = _kind(widget)
-    help_text = help or bound.help_text
+    help_text = bound.help_text if help == "" else help
     element_id = bound.id_for_label or bound.auto_id
     described = [f"{element_id}_help"] if help_text else []
     if bound.errors:

@@ -61,7 +61,7 @@ def ago(value: dt.datetime) -> str:
 def element(value: dt.datetime | None, text: str) -> SafeString:
     """Return a <time> element whose title holds UTC; a dash for no moment."""
     if value is None:
-        return format_html('<span class="muted">–</span>')
+        return format_html('<span class="muted">{}</span>', "–")
     utc = value.astimezone(dt.UTC)
     return format_html(
         '<time datetime="{}" title="{} UTC">{}</time>',

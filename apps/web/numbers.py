@@ -19,7 +19,14 @@ def share(part: int | None, of: int | None) -> str:
     if not of or part is None:
         return "–"
     value = part / of * 100
-    return formats.number_format(value, 2 if 0 < value < 1 else 1) + NBSP + "%"
+    decimals = 2 if 0 < value < 1 else 1
+    rounded = round(value, decimals)
+    if value > 0 and rounded == 0:
+        return "< " + formats.number_format(0.01, 2) + NBSP + "%"
+    if part < of:
+        # One missing in a million is not everybody.
+        rounded = min(rounded, 99.9)
+    return formats.number_format(rounded, decimals) + NBSP + "%"
 
 
 def size(value_bytes: int | None) -> str:

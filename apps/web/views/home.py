@@ -14,7 +14,7 @@ from apps.web import selectors
 @login_required
 def home(request: HttpRequest) -> HttpResponse:
     """Lead to the first workspace of who signed in; say so when there is none."""
-    mine = Workspace.objects.filter(memberships__user_id=request.user.pk)
+    mine = Workspace.objects.filter(memberships__user_id=request.user.pk or 0)
     workspace = mine.order_by("memberships__created_at").first()
     if workspace is None:
         return render(request, "web/no_workspace.html")

@@ -42,8 +42,10 @@ function tick(htmx) {
 
 export function startLive(htmx) {
   document.addEventListener("htmx:afterRequest", (event) => {
-    const id = event.detail.elt?.id;
+    // The element that asked may have been replaced by now; its name goes on.
+    const id = event.detail.requestConfig?.elt?.id;
     if (id && news.has(id) && event.detail.successful) news.set(id, Date.now());
+    regions().forEach(write);
   });
   document.addEventListener("visibilitychange", () => tick(htmx));
   setInterval(() => tick(htmx), 500);
