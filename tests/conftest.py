@@ -1,4 +1,4 @@
-"""The cast every test may call on: an owner, a colleague with fewer rights, a stranger with a workspace of their own."""
+"""The cast every test may call on: an owner, a colleague with fewer rights, a stranger with another workspace."""
 
 from __future__ import annotations
 

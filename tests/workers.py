@@ -69,7 +69,16 @@ class Group:
         celery = [sys.executable, "-m", "celery", "-A", "core"]
         quiet = ["--without-gossip", "--without-mingle", "-l", "INFO"]
         arguments = {
-            "mail": ["worker", "-Q", "campaigns,email", "-c", str(self.concurrency), "-n", f"mail-{self.name}@%h", *quiet],
+            "mail": [
+                "worker",
+                "-Q",
+                "campaigns,email",
+                "-c",
+                f"{self.concurrency}",
+                "-n",
+                f"mail-{self.name}@%h",
+                *quiet,
+            ],
             "default": ["worker", "-Q", "default", "-c", "1", "-n", f"default-{self.name}@%h", *quiet],
             "all": ["worker", "-Q", "campaigns,email,default", "-c", "1", "-n", f"all-{self.name}@%h", *quiet],
             "beat": ["beat", "-s", str(self.folder / "beat"), "-l", "INFO"],

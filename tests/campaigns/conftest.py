@@ -17,7 +17,10 @@ from apps.smtp.models import Transport
 MakeContact = Callable[..., Contact]
 MakeCampaign = Callable[..., Campaign]
 
-HTML = "<html><body><p>Hello {{ first_name or 'friend' }}</p><p><a href='{{ unsubscribe_url }}'>Leave</a></p></body></html>"
+HTML = (
+    "<html><body><p>Hello {{ first_name or 'friend' }}</p>"
+    "<p><a href='{{ unsubscribe_url }}'>Leave</a></p></body></html>"
+)
 
 
 def frozen(**changes: Any) -> Frozen:

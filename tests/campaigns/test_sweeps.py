@@ -245,9 +245,7 @@ def test_a_reset_sets_going_and_touches_nothing_else(sending: Sending) -> None:
     claimed = claims.begin(marked.pk, owner="dead")
     assert claimed is not None
     claims.mark(claimed)
-    sql(
-        "UPDATE campaigns_delivery SET lease_until = now() - interval '1 hour', rung_at = now() WHERE lease_until > now()"
-    )
+    sql("UPDATE campaigns_delivery SET rung_at = now(), lease_until = now() - interval '1 hour' WHERE owner = 'dead'")
     sql(f"UPDATE campaigns_delivery SET state = 'unconfirmed', ambiguous_count = 1 WHERE id = {held.pk}")
     sql(f"UPDATE campaigns_delivery SET due_at = now() + interval '1 hour', attempts = 2 WHERE id = {future.pk}")
     quiet()

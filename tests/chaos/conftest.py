@@ -38,7 +38,9 @@ class Run:
         return Counter(str(state) for state in rows)
 
     def settled(self) -> int:
-        return sum(n for state, n in self.states().items() if state not in ("queued", "leased", "sending", "committing"))
+        return sum(
+            n for state, n in self.states().items() if state not in ("queued", "leased", "sending", "committing")
+        )
 
     def wait_for_settled(self, count: int, *, seconds: float = 60) -> None:
         wait_until(lambda: self.settled() >= count, seconds=seconds, what=f"{count} settled letters")
@@ -114,7 +116,9 @@ def run(
 ) -> Iterator[Callable[..., Run]]:
     running: list[Run] = []
 
-    def make(letters: int, *, script: tuple[Any, ...] = (), concurrency: int = 4, start: bool = True) -> Run:
+    def make(
+        letters: int, *, script: tuple[Any, ...] = (), concurrency: int = 4, start: bool = True, limits: str = ""
+    ) -> Run:
         people(letters)
         server = FaultServer(script, keep_data=False).start()
         transport = Transport.objects.create(
@@ -139,7 +143,7 @@ def run(
         )
         with connection.cursor() as cursor:
             cursor.execute("UPDATE campaigns_campaign SET scheduled_at = now()")
-        group = Group(prefix, tmp_path / "one", concurrency=concurrency)
+        group = Group(prefix, tmp_path / "one", concurrency=concurrency, VASHSENDER_TEST_LIMITS=limits)
         made = Run(campaign, group, server, prefix)
         running.append(made)
         if start:

@@ -7,6 +7,7 @@ import random
 import signal
 from collections.abc import Callable
 
+import psycopg
 import pytest
 from redis import Redis
 
@@ -14,7 +15,7 @@ from apps.campaigns.models import Campaign, Delivery
 from apps.campaigns.services import lifecycle
 from tests.chaos.conftest import Run
 from tests.fault_server import Fault
-from tests.workers import wait_until
+from tests.workers import database_url, wait_until
 
 pytestmark = [pytest.mark.serial, pytest.mark.django_db(transaction=True)]
 Make = Callable[..., Run]
@@ -94,12 +95,39 @@ def test_sigterm_in_the_middle_costs_nothing(run: Make) -> None:
 
 
 def test_soft_limit_gives_the_letter_back_unsent(run: Make) -> None:
-    # The greeting hangs until the offer's time is nearly up; only a soft limit below it can strike.
-    one = run(3, script=(Fault("rcpt", "hang", times=3),), concurrency=1)
+    # With an offer budget beyond the soft limit, a server that hangs at RCPT is cut short by the limit itself.
+    one = run(5, script=(Fault("rcpt", "hang", times=1),), concurrency=1, limits="offer=60")
 
     one.wait_for_end()
 
     one.check_accounted()
+    assert one.states() == {"sent": 5}
+    assert set(Delivery.objects.values_list("attempts", flat=True)) == {1}
+    assert one.group.log().count("was given back unsent") == 1
+
+
+def test_soft_limit_inside_a_database_call_is_survived(run: Make) -> None:
+    one = run(40, concurrency=2, start=False)
+    with psycopg.connect(database_url()) as rival:
+        one.group.start()
+        one.wait_for_settled(3)
+        rival.execute("LOCK TABLE contacts_suppression IN ACCESS EXCLUSIVE MODE")
+        wait_until(lambda: "Soft limit" in one.group.log(), what="the soft limit to strike")
+        rival.rollback()
+
+    one.wait_for_end()
+
+    one.check_accounted(ambiguous_at_most=2)
+
+
+def test_a_child_killed_by_the_hard_limit_loses_nothing(run: Make) -> None:
+    one = run(5, script=(Fault("rcpt", "hang", times=1),), concurrency=1, limits="offer=60 single=6/40")
+
+    one.wait_for_end()
+
+    one.check_accounted()
+    assert one.states() == {"sent": 5}
+    assert Delivery.objects.filter(crash_count=1).count() == 1
 
 
 def test_pause_bites_at_once_and_resume_sends_the_rest_once(run: Make) -> None:
@@ -108,7 +136,8 @@ def test_pause_bites_at_once_and_resume_sends_the_rest_once(run: Make) -> None:
 
     lifecycle.pause(one.campaign, by=None)
     at_pause = len(one.server.letters)
-    wait_until(lambda: not Delivery.objects.filter(state__in=["sending", "committing"]).exists(), what="hands to be empty")
+    in_hand = Delivery.objects.filter(state__in=["sending", "committing"])
+    wait_until(lambda: not in_hand.exists(), what="all hands to be empty")
     after = len(one.server.letters)
     assert after - at_pause <= 4
     assert Campaign.objects.get(pk=one.campaign.pk).state == "paused"

@@ -1,0 +1,91 @@
+"""Addresses, secrets and log lines."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.db import connection
+
+from apps.accounts.models import Workspace
+from apps.smtp.models import Transport
+from core import addresses, redaction, secretbox, worker
+from core.errors import EspError
+
+
+@pytest.mark.parametrize(
+    ("given", "normalised"),
+    [
+        (" Ada@Example.COM ", "ada@example.com"),
+        ("<ada+news@example.com>", "ada+news@example.com"),
+        ("ada@exämple.com", "ada@xn--exmple-cua.com"),
+        ("ad\x0ba@example.com", "ada@example.com"),
+    ],
+)
+def test_one_person_has_one_normal_form(given: str, normalised: str) -> None:
+    assert addresses.parse(given).normalised == normalised
+
+
+@pytest.mark.parametrize(
+    "given", ["", "ada", "ada@", "@example.com", "a b@example.com", "ada@example..com", "a@b\r\nc.d"]
+)
+def test_what_is_no_address_is_refused_with_a_sentence(given: str) -> None:
+    with pytest.raises(addresses.InvalidAddressError) as caught:
+        addresses.parse(given)
+    assert caught.value.message
+
+
+def test_mask_hides_the_person() -> None:
+    assert addresses.mask("claire.fontaine@example.com") == "c…e@example.com"
+    assert addresses.mask("ab@example.com") == "a…@example.com"
+
+
+def test_a_secret_never_prints() -> None:
+    secret = secretbox.Secret("hunter2")
+
+    assert (str(secret), f"{secret!r}", secret.reveal()) == ("***", "***", "hunter2")
+
+
+def test_a_password_is_encrypted_at_rest_and_survives_a_key_rotation(workspace: Workspace, settings: Any) -> None:
+    transport = Transport.objects.create(workspace=workspace, name="Relay", kind="smtp", host="mx", password="hunter2")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT password FROM smtp_transport WHERE id = %s", [transport.pk])
+        stored = cursor.fetchone()[0]
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode(), *settings.ENCRYPTION_KEYS]
+
+    found = Transport.objects.get(pk=transport.pk)
+
+    assert "hunter2" not in stored
+    assert found.password.reveal() == "hunter2"
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    with pytest.raises(EspError):
+        Transport.objects.get(pk=transport.pk).password.reveal()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "to claire.fontaine@example.com failed",
+        "postgresql://vash:hunter2@localhost/db",
+        "password=hunter2",
+        "{'api_key': 'hunter2'}",
+        "GET /u/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    ],
+)
+def test_log_lines_are_masked(line: str) -> None:
+    record = logging.LogRecord("x", logging.INFO, "", 0, line, (), None)
+
+    redaction.RedactingFilter().filter(record)
+
+    shown = record.getMessage()
+    assert "hunter2" not in shown and "claire" not in shown and "AAAAAAAA" not in shown
+
+
+def test_draining_is_seen_and_forgotten() -> None:
+    assert worker.is_draining() is False
+    worker.start_draining()
+    assert worker.is_draining() is True
+    worker.reset_draining()
+    assert worker.is_draining() is False
