@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponseBase
+from django.utils import timezone
 
 from apps.accounts import roles
 from apps.accounts.models import Membership, User, Workspace
@@ -55,12 +57,21 @@ def may(permission: str) -> Callable[[View], View]:
             request.workspace = membership.workspace  # type: ignore[attr-defined]  # this is what makes it a WorkspaceRequest
             request.membership = membership  # type: ignore[attr-defined]
             request.may = lambda wanted: roles.allows(membership.role, wanted)  # type: ignore[attr-defined]
-            return view(request, *args, **kwargs)
+            with timezone.override(_zone_of(membership.workspace)):
+                return view(request, *args, **kwargs)
 
         entered.required_permission = permission  # type: ignore[attr-defined]  # read by the test that walks all routes
         return entered
 
     return decorate
+
+
+def _zone_of(workspace: Workspace) -> zoneinfo.ZoneInfo:
+    """Return the zone in which a workspace's times are shown and typed; UTC where its name means nothing here."""
+    try:
+        return zoneinfo.ZoneInfo(workspace.time_zone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        return zoneinfo.ZoneInfo("UTC")
 
 
 def within(workspace: Workspace, queryset: QuerySet[M], **lookup: Any) -> M:

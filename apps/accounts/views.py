@@ -30,7 +30,7 @@ def set_up(request: HttpRequest, token: str) -> HttpResponse:
             login(request, owner, backend="allauth.account.auth_backends.AuthenticationBackend")
             return redirect("web:home")
     except setup.SetupLinkError as error:
-        return render(request, "accounts/setup.html", {"error": error}, status=error.status)
+        return render(request, "accounts/setup_link.html", {"error": error}, status=error.status)
     except (setup.WeakPasswordError, InvalidAddressError, WorkspaceNameError) as error:
         form.add_error(_FIELD_OF[error.code], error.message)
     return render(request, "accounts/setup.html", {"form": form}, status=400 if form.errors else 200)
