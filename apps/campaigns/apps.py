@@ -10,5 +10,5 @@ class CampaignsConfig(AppConfig):
     label = "campaigns"
 
     def ready(self) -> None:
-        """Listen to Celery's worker signals."""
-        from apps.campaigns import receivers  # noqa: F401 - importing connects
+        """Listen to Celery's worker signals, and register the health checks."""
+        from apps.campaigns import checks, receivers  # noqa: F401 - importing connects

@@ -1,0 +1,66 @@
+"""What `health_check` looks at in the campaigns app: stuck campaigns, and letters held too long."""
+
+from __future__ import annotations
+
+from django.db import connection
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from apps.campaigns.services import stuck
+from core.health import Context, Result, Status, register, register_progress
+
+
+@register("stuck", gettext_lazy("Stuck campaigns"))
+def check_stuck(context: Context) -> Result:
+    """Find campaigns that could move and do not; with --fix set them going again."""
+    found = stuck.find(context.stuck_after)
+    if not found:
+        return Result(Status.OK, _("No campaign is stuck."))
+    names = ", ".join(f"“{one.name}” ({one.reason}, {int(one.quiet_for.total_seconds() // 60)} min)" for one in found)
+    if not context.fix:
+        return Result(
+            Status.CRITICAL,
+            ngettext("%(count)d campaign is stuck: %(names)s.", "%(count)d campaigns are stuck: %(names)s.", len(found))
+            % {"count": len(found), "names": names},
+            _("Run manage.py health_check --fix to set them going again."),
+        )
+    going = sum(stuck.reset(one) for one in found)
+    return Result(
+        Status.WARNING,
+        _("Reset %(going)d of %(count)d: %(names)s.") % {"going": going, "count": len(found), "names": names},
+        _("What was not reset is stalled after three resets: check its sending account, then resume it."),
+    )
+
+
+@register("deliveries", gettext_lazy("Letters in hand"))
+def check_deliveries(context: Context) -> Result:
+    """See that no letter is held beyond its lease or its deadline; the sweep should have taken it back."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT (SELECT count(*) FROM campaigns_delivery
+                       WHERE state IN ('leased', 'sending') AND lease_until < now() - interval '1 minute'),
+                      (SELECT count(*) FROM campaigns_delivery
+                       WHERE state = 'committing' AND attempt_deadline < now() - interval '1 minute')"""
+        )
+        leases, markers = cursor.fetchone()
+    if leases or markers:
+        return Result(
+            Status.CRITICAL,
+            _("%(leases)d letters are past their lease and %(markers)d past their deadline.")
+            % {"leases": leases, "markers": markers},
+            _("The sweep does not run: start beat and a worker for the queue “default”."),
+        )
+    return Result(Status.OK, _("Every letter in hand has a living holder."))
+
+
+@register_progress("email")
+def last_settled() -> float | None:
+    """Return how many seconds ago a letter of a sending campaign was settled."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT extract(epoch FROM now() - max(d.moved_at))
+               FROM campaigns_delivery d JOIN campaigns_campaign k ON k.id = d.campaign_id
+               WHERE k.state = 'sending' AND d.kind = 'campaign' AND d.attempts > 0"""
+        )
+        (age,) = cursor.fetchone()
+    return None if age is None else float(age)
