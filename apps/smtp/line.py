@@ -49,9 +49,9 @@ class Line:
                 break
             try:
                 sock = socket.create_connection((address, port), timeout=left / (len(addresses) - place))
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             except OSError:
                 continue
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return cls(sock)
         raise BrokenLineError("unreachable")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
-from collections.abc import Iterator
+import threading
 
 import pytest
 
@@ -15,6 +15,7 @@ from tests.fault_server import FaultServer
 from tests.smtp.conftest import PATIENT, budget, letter, to
 
 LETTERS = 400
+ALARM = {signal.SIGALRM}
 
 
 class SoftLimitError(BaseException):
@@ -25,49 +26,45 @@ def strike(_number: int, _frame: object) -> None:
     raise SoftLimitError
 
 
-@pytest.fixture
-def deaf_server() -> Iterator[FaultServer]:
-    """A fault server whose threads never take the signal in the main thread's place."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
-    with FaultServer() as running:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
-        yield running
+def hold_back() -> bool:
+    """Block the signal from the mark on, as the sender does until the result is recorded."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, ALARM)
+    return True
 
 
 # A connection that is lost between two bytecodes is closed by the collector, which says so.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_signal_at_any_moment_loses_no_lock_no_place_and_sends_nothing_unmarked(
-    pool: Pool, deaf_server: FaultServer
+    server: FaultServer, pool: Pool
 ) -> None:
-    server = deaf_server
     seed = random.Random(20)
-    before = signal.signal(signal.SIGALRM, strike)
-    accepted, struck = [], []
     config = to(server, max_connections=1, max_letters_per_connection=5)
-
-    def mark() -> bool:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
-        return True
-
+    accepted, struck = [], []
+    before = signal.signal(signal.SIGALRM, strike)
     try:
         for number in range(LETTERS):
             recipient = f"r{number}@example.com"
+            limits = budget()
+            # To this thread alone: a signal to the process could land in a thread that lets it through.
+            moment = seed.uniform(0, 0.003)
+            limit = threading.Timer(moment, signal.pthread_kill, (threading.get_ident(), signal.SIGALRM))
+            hold_back()
+            limit.start()
             try:
-                signal.setitimer(signal.ITIMER_REAL, seed.uniform(0.00005, 0.003))
-                limits = budget()
-                outcome = post_office.carry(
-                    config, letter(recipient), budget=limits, mark=mark, caps=PATIENT, pool=pool
-                )
-                signal.setitimer(signal.ITIMER_REAL, 0)
+                try:
+                    signal.pthread_sigmask(signal.SIG_UNBLOCK, ALARM)
+                    outcome = post_office.carry(
+                        config, letter(recipient), budget=limits, mark=hold_back, caps=PATIENT, pool=pool
+                    )
+                finally:
+                    hold_back()
                 assert isinstance(outcome, Accepted)
                 accepted.append(recipient)
             except SoftLimitError:
                 struck.append(recipient)
-            finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)
-                if signal.SIGALRM in signal.sigpending():
-                    signal.sigwait({signal.SIGALRM})
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+            limit.join()
+            signal.sigtimedwait(ALARM, 0)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ALARM)
     finally:
         signal.signal(signal.SIGALRM, before)
 
