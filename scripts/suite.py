@@ -24,6 +24,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 # With one of these the person steers pytest by hand: one pass, one process unless they say otherwise.
 STEERING = ("-m", "-n", "-s", "--pdb", "--collect-only", "--co", "--lf", "--ff", "--numprocesses")
 NO_TESTS_COLLECTED = 5
+INTERRUPTED = 2  # by -x or a broken collection; Ctrl-C reaches us as well
 
 
 @dataclass(slots=True)
@@ -96,10 +97,10 @@ def run_passes(arguments: list[str], environment: dict[str, str], folder: Path, 
     for number, options in enumerate(passes):
         report = folder / f"report-{number}.xml"
         status = _pytest([*options, f"--junitxml={report}", *arguments], environment)
-        if status == signal.SIGINT + 128 or status == 2:
-            raise KeyboardInterrupt
         has_found = has_found or status != NO_TESTS_COLLECTED
-        is_sound = is_sound and counts.add(report) and status in (0, 1, NO_TESTS_COLLECTED)
+        is_sound = counts.add(report) and is_sound and status in (0, 1, NO_TESTS_COLLECTED)
+        if status == INTERRUPTED:
+            break
     if not has_found:
         print("No test was found.", file=sys.stderr)
     return is_sound and has_found

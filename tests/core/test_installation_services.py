@@ -160,9 +160,7 @@ def test_keeps_the_newest_five_dumps(data_dir):
 
 
 def test_postgres_shuts_down_when_its_supervisor_dies(data_dir):
-    cluster = embedded_postgres.prepare(data_dir, durable=False)
     log = data_dir / "postgres.log"
-    log.touch()
     program = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
@@ -172,24 +170,24 @@ cluster = embedded_postgres.prepare(Path(sys.argv[2]), durable=False)
 with open(sys.argv[3], "ab") as stream:
     child = children.spawn(cluster.spec(), stream)
 children.wait_ready(child, cluster.is_ready, name="postgres", log=Path(sys.argv[3]))
-print("ready", flush=True)
+print(cluster.folder, cluster.sockets, flush=True)
 time.sleep(600)
 """
     boss = subprocess.Popen([sys.executable, "-c", program, ROOT, data_dir, log], stdout=subprocess.PIPE, text=True)
     assert boss.stdout
-    assert boss.stdout.readline() == "ready\n"
+    cluster, sockets = map(Path, boss.stdout.readline().split())
 
     boss.kill()
     boss.wait()
     boss.stdout.close()
 
     deadline = time.monotonic() + 60
-    while leftovers.working_in(cluster.folder) and time.monotonic() < deadline:
+    while leftovers.working_in(cluster) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert leftovers.working_in(cluster.folder) == []
+    assert leftovers.working_in(cluster) == []
     assert "received fast shutdown request" in log.read_text()
     assert "database system is shut down" in log.read_text()
-    folders.remove_socket_folder(cluster.sockets)
+    folders.remove_socket_folder(sockets)
 
 
 def test_valkey_forgets_nothing_and_evicts_nothing(data_dir):
