@@ -188,6 +188,8 @@ class LetterEnvironment(ImmutableSandboxedEnvironment):
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Calculate with numbers; join texts and lists within bounds; repeat and format nothing."""
         if operator == "**" or (operator in "*%" and not _are_numbers(left, right)):
+            if isinstance(left, Undefined) or isinstance(right, Undefined):
+                return super().call_binop(context, operator, left, right)  # raises, and names the field
             raise SecurityError(f"“{operator}”")
         return filters.weighed(super().call_binop(context, operator, left, right))
 

@@ -143,9 +143,9 @@ def allowed_tests() -> dict[str, Any]:
     return {name: TESTS[name] for name in _TESTS}
 
 
-def safe_range(*bounds: int) -> range:
-    """Return a range of at most a thousand numbers."""
-    numbers = range(*bounds)
+def safe_range(*bounds: object) -> range:
+    """Return a range of at most a thousand numbers; an empty field counts as nought."""
+    numbers = range(*(int(text_of(bound) or 0) for bound in bounds))
     if len(numbers) > MAX_RANGE:
         raise BudgetError("range size")
     return numbers

@@ -106,7 +106,7 @@ def _frozen(source: Source) -> Frozen:
         subject=source.subject,
         preheader=source.preheader,
         html=html,
-        text=source.text if source.text.strip() else plain_text.derive(source.html),
+        text=source.text if source.text.strip() else _text_from_html(source.html),
         links=counted,
         content_hash="",
         from_name=source.from_name,
@@ -114,6 +114,15 @@ def _frozen(source: Source) -> Frozen:
         reply_to=source.reply_to,
     )
     return replace(frozen, content_hash=_hash(frozen))
+
+
+def _text_from_html(html: str) -> str:
+    text = plain_text.derive(html)
+    try:
+        compile_part(text, part="text", is_html=False, is_strict=True)
+    except ContentError:
+        raise ContentError.of("text_not_made") from None
+    return text
 
 
 def _hash(frozen: Frozen) -> str:

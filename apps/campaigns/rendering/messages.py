@@ -37,6 +37,7 @@ SENTENCES: Mapping[str, Promise] = {
         "The styles cannot be applied around the placeholder %(detail)s. Please move it out of the style or tag."
     ),
     "styles": _("The styles of the email cannot be read (%(detail)s). Please check the <style> part."),
+    "text_not_made": _("The text version cannot be made from this HTML by itself. Please write one."),
     "forbidden_link": _("The link “%(detail)s” cannot be sent. Links may start with https:, http:, mailto: or tel:."),
     "recipient_link": _(
         "The link “%(detail)s” belongs to one recipient of an earlier email. "

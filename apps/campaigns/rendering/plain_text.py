@@ -10,6 +10,7 @@ from inscriptis.model.config import ParserConfig
 from lxml import etree
 
 from apps.campaigns.rendering.placeholders import Placeholders, protect
+from apps.campaigns.rendering.styles import as_document
 
 # mail is laid out with tables: read as blocks they give lines in reading order instead of padded columns
 _BLOCKS = frozenset(["table", "tbody", "thead", "tfoot", "tr", "td", "th", "center"])
@@ -26,7 +27,7 @@ def derive(source: str) -> str:
     hidden, placeholders = protect(source)
     if not hidden.strip():
         return ""
-    root = etree.fromstring(_without_declaration(hidden), etree.HTMLParser(remove_pis=True))
+    root = etree.fromstring(as_document(_without_declaration(hidden)), etree.HTMLParser(remove_pis=True))
     if root is None:
         return ""
     for comment in list(root.iter(etree.Comment)):

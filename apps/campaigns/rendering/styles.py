@@ -30,6 +30,7 @@ def inline(source: str) -> tuple[str, Placeholders]:
     """
     hidden, placeholders = protect(_CHARSET.sub(r"\1utf-8", _XML_DECLARATION.sub("", source)))
     before, doctype, markup, after = _peel(hidden, placeholders)
+    markup = as_document(markup)
     markup = _STYLE.sub(lambda style: _prepared(style, placeholders), _STYLESHEET_LINK.sub("", markup))
     inlined = before + doctype + "\n" + _premailed(markup).strip() + after
     _check_survival(hidden, inlined, placeholders)
@@ -53,6 +54,13 @@ def _peel(hidden: str, placeholders: Placeholders) -> tuple[str, str, str, str]:
     if closing:
         after, hidden = closing[1].strip(), hidden[: closing.start(1)]
     return before, doctype, hidden, after
+
+
+def as_document(markup: str) -> str:
+    """Give a fragment its body, outside which a parser would drop placeholders."""
+    if not re.search(r"<(?:html|head|body)\b", markup, re.IGNORECASE):
+        markup = f"<body>{markup}</body>"
+    return markup if re.search(r"<html\b", markup, re.IGNORECASE) else f"<html>{markup}</html>"
 
 
 def _prepared(style: re.Match[str], placeholders: Placeholders) -> str:
