@@ -10,7 +10,7 @@ _SECRET = re.compile(
     r"(?i)((?:password|passwd|secret|token|authorization|cookie|api[_-]?key)[\"']?\s*[=:]\s*)(?:\"[^\"]*\"|'[^']*'|\S+)"
 )
 _URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]+@")
-_PUBLIC_TOKEN = re.compile(r"/([ocuv])/[A-Za-z0-9_-]{20,}")
+_PUBLIC_TOKEN = re.compile(r"/([ocpuv])/[A-Za-z0-9_-]{20,}")
 
 
 def redact(text: str) -> str:

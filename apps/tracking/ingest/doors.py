@@ -50,6 +50,7 @@ def public(view: Door) -> Door:
         response["X-Robots-Tag"] = "noindex, nofollow"
         return response
 
+    opened.is_for_recipients = True  # type: ignore[attr-defined]  # read by the test that walks all routes
     return opened
 
 
