@@ -13,7 +13,7 @@ from django.db import OperationalError, connection
 
 from apps.campaigns import retries
 from apps.campaigns.models import Campaign, Delivery
-from apps.campaigns.services import claims, outcomes, spool
+from apps.campaigns.services import claims, dispatch, outcomes, spool
 from apps.campaigns.services.claims import Claimed
 from apps.contacts.models import Suppression
 from apps.smtp.outcome import Accepted, Deferred, FailureClass, Outcome, Rejected, Reply, Stage, Unknown, Withheld
@@ -215,3 +215,29 @@ def test_retry_schedule(attempts: int, minutes: int) -> None:
     assert retries.wait_after(attempts, chance=0.5) == minutes * retries.MINUTE
     assert retries.wait_after(attempts, chance=0.0) == minutes * retries.MINUTE * 0.8
     assert retries.wait_after(attempts, chance=1.0) == minutes * retries.MINUTE * 1.2
+
+
+def test_trouble_of_the_line_does_not_grow_a_letters_schedule(sending: Sending) -> None:
+    away = Deferred(Stage.CONNECT, None, FailureClass.TRANSIENT_DEST, counted=False, reason="timeout")
+
+    letter = carried(sending, away, marked=False, attempts=5)
+
+    assert letter.attempts == 6
+    assert 4 <= (letter.due_at - letter.moved_at) / retries.MINUTE <= 6
+
+
+def test_unauthenticated_mail_pauses_the_campaign_and_costs_no_contact(
+    sending: Sending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = sending(2)
+    letter = letters(campaign)[0]
+    refused = Deferred(Stage.DOT, Reply(550, "5.7.515", "denied"), FailureClass.POLICY_AUTH, counted=False)
+    monkeypatch.setattr(dispatch.post_office, "carry", lambda *_args, **_named: refused)
+    monkeypatch.setattr(dispatch.accounts, "config_of", lambda _id: None)
+
+    dispatch.send_single(letter.pk, started=time.monotonic())
+
+    campaign.refresh_from_db()
+    letter.refresh_from_db()
+    assert (campaign.state, campaign.state_reason, letter.state) == ("paused", "policy_auth", "queued")
+    assert not Suppression.objects.exists()

@@ -11,8 +11,10 @@ from django.conf import settings
 from apps.campaigns.rendering import RenderError
 from apps.campaigns.services import audience, batching, claims, composing, lifecycle, outcomes
 from apps.campaigns.services.claims import Claimed
+from apps.campaigns.states import DeliveryKind
+from apps.smtp import bounces
 from apps.smtp.budget import Budget
-from apps.smtp.outcome import Withheld
+from apps.smtp.outcome import Deferred, Outcome, Rejected, Withheld
 from apps.smtp.pool import connections
 from apps.smtp.services import accounts, post_office
 from core import jobs, worker
@@ -120,8 +122,21 @@ def _carry(claimed: Claimed, envelope: composing.Envelope, *, started: float) ->
         outcomes.record(result, until=outcomes.record_deadline(started))
     finally:
         hold.release()
-    if isinstance(outcome, Withheld) and outcome.reason == "refused":
-        outcomes.after_refusal(claimed)
+    _follow_up(claimed, outcome)
+
+
+def _follow_up(claimed: Claimed, outcome: Outcome) -> None:
+    """Do what an outcome means beyond its own row."""
+    match outcome:
+        case Withheld(reason="refused"):
+            outcomes.after_refusal(claimed)
+        case Deferred(failure=failure) | Rejected(failure=failure):
+            if (
+                claimed.campaign_id
+                and claimed.kind == DeliveryKind.CAMPAIGN
+                and bounces.effect(failure).pauses_campaign
+            ):
+                lifecycle.pause_for(claimed.campaign_id, reason=failure.value)
 
 
 def give_back(delivery_id: int) -> None:

@@ -180,6 +180,16 @@ def cancel(campaign: Campaign, *, by: User | None) -> None:
         jobs.ring(SWEEP)
 
 
+def pause_for(campaign_id: int, *, reason: str) -> bool:
+    """Pause a sending campaign by itself, because nothing of it can get through until a person acts."""
+    moved = Campaign.objects.filter(pk=campaign_id, state=CampaignState.SENDING).update(
+        state=CampaignState.PAUSED, state_reason=reason, moved_at=Now()
+    )
+    if moved:
+        history.note(campaign_id, "paused", reason=reason)
+    return bool(moved)
+
+
 def stall(campaign_id: int, *, reason: str) -> bool:
     """Mark a sending campaign that nothing can carry."""
     moved = Campaign.objects.filter(pk=campaign_id, state=CampaignState.SENDING).update(

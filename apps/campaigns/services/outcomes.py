@@ -110,7 +110,9 @@ def _deferred(claimed: Claimed, base: dict[str, Any], outcome: Deferred) -> Resu
     shared |= _reply(outcome.reply) or {"text": outcome.reason[:500]}
     if outcome.failure is FailureClass.PROTOCOL and claimed.attempts >= retries.PROTOCOL_ATTEMPTS:
         return Result(**shared, state=DeliveryState.FAILED, reason=outcome.failure.value)
-    wait = max(retries.wait_after(claimed.attempts), outcome.retry_after or timedelta())
+    # Trouble of the line or the account says nothing about this letter: its schedule does not grow.
+    step = claimed.attempts if outcome.counted else 1
+    wait = max(retries.wait_after(step), outcome.retry_after or timedelta())
     return Result(**shared, state=DeliveryState.QUEUED, reason=outcome.failure.value, wait_seconds=wait.total_seconds())
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import connection, transaction
 
-from apps.campaigns.services import batching, dispatch, history, lifecycle
+from apps.campaigns.models import Delivery
+from apps.campaigns.services import batching, dispatch, lifecycle
 from apps.campaigns.states import Policy
 from core import jobs, pulses, queues
 
@@ -95,16 +96,9 @@ def reap(swept: Swept) -> None:
 
 def _pause_crashing(campaign_ids: set[int]) -> None:
     for campaign_id in campaign_ids:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """UPDATE campaigns_campaign k SET state = 'paused', state_reason = 'letters_crash', moved_at = now()
-                   WHERE k.id = %s AND k.state = 'sending' AND %s <= (
-                     SELECT count(*) FROM campaigns_delivery d WHERE d.campaign_id = k.id AND d.reason = 'crashed')""",
-                [campaign_id, CRASHED_ROWS_TO_PAUSE],
-            )
-            is_paused = bool(cursor.rowcount)
-        if is_paused:
-            history.note(campaign_id, "paused", reason="letters_crash")
+        crashed = Delivery.objects.filter(campaign_id=campaign_id, reason="crashed")[:CRASHED_ROWS_TO_PAUSE].count()
+        if crashed >= CRASHED_ROWS_TO_PAUSE:
+            lifecycle.pause_for(campaign_id, reason="letters_crash")
 
 
 def _forget_lost_rings(*, queue_is_empty: bool) -> int:
