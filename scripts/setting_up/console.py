@@ -12,7 +12,6 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-NEEDED_BYTES = 500 * 1024 * 1024
 _FULL_DISK = ("No space left on device", "ENOSPC", "Disk quota exceeded", "EDQUOT")
 _WRONG_HASH = ("DO NOT MATCH THE HASHES", "Hash mismatch", "EINTEGRITY")
 
@@ -79,12 +78,12 @@ def failure(what: str, *, log: Path, cause: str) -> SetupError:
     return SetupError(f"{what} failed: {cause} ({log}).")
 
 
-def require_space(folder: Path) -> None:
+def require_space(folder: Path, *, needed_bytes: int) -> None:
     """Refuse to begin what the disk cannot hold."""
     free_bytes = shutil.disk_usage(folder).free
-    if free_bytes < NEEDED_BYTES:
+    if free_bytes < needed_bytes:
         raise SetupError(
-            f"Set-up needs {NEEDED_BYTES // 2**20} MB and the disk that holds {folder} has "
+            f"Set-up needs {needed_bytes // 2**20} MB and the disk that holds {folder} has "
             f"{free_bytes // 2**20} MB free: free some space and start again."
         )
 

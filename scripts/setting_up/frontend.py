@@ -15,6 +15,7 @@ from setting_up.console import CommandError, SetupError, failure, read_stamp, re
 LOCK = "requirements-frontend.lock"
 # Style sheets hold the classes that pages use, so a changed page is a changed input.
 PAGES = ("apps/*/templates/**/*", "apps/*/templatetags/**/*.py", "apps/*/forms/**/*.py", "apps/*/forms.py")
+NEEDED_BYTES = 300 * 1024 * 1024
 BUILT = ("node_modules", "dist")
 
 
@@ -28,7 +29,7 @@ def ensure(root: Path) -> None:
     noted = read_stamp(stamp)
     if noted.get("inputs") == wanted["inputs"] and (source / "dist" / "manifest.json").exists():
         return
-    require_space(root)
+    require_space(root, needed_bytes=NEEDED_BYTES)
     log = root / ".cache" / "setup-frontend.log"
     log.write_text("")
     environment = _environment(root, log)
@@ -68,6 +69,9 @@ def _environment(root: Path, log: Path) -> dict[str, str]:
     if certificates:
         environment.setdefault("NODE_EXTRA_CA_CERTS", certificates)
     environment.setdefault("npm_config_update_notifier", "false")
+    # A machine without a network shall hear so soon.
+    environment.setdefault("npm_config_fetch_retry_mintimeout", "1000")
+    environment.setdefault("npm_config_fetch_retry_maxtimeout", "5000")
     # npm writes to the home folder, which a service's user may not have.
     if not os.access(environment.get("HOME", ""), os.W_OK):
         environment["npm_config_cache"] = str(root / ".cache" / "npm")

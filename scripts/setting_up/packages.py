@@ -25,6 +25,7 @@ from setting_up.console import (
 )
 
 PRODUCT_LOCK = "requirements.lock"
+NEEDED_BYTES = 500 * 1024 * 1024
 DEVELOPMENT_LOCK = "requirements-dev.lock"
 NO_PIP = (
     "This Python can make no environment with pip in it, and no pip is to be found here: "
@@ -49,7 +50,7 @@ def ensure(root: Path, *, lock: str) -> None:
     noted = read_stamp(stamp)
     if all(noted.get(name) == value for name, value in wanted.items()) and os.access(python_of(root), os.X_OK):
         return
-    require_space(root)
+    require_space(root, needed_bytes=NEEDED_BYTES)
     log = root / ".cache" / "setup-python.log"
     log.write_text("")
     # An environment that was moved keeps its old paths inside.
