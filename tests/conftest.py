@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from django.test import Client
 from apps.accounts.models import Membership, User, Workspace
 from apps.contacts.models import Contact, ContactList, Subscription
 from apps.smtp.models import Transport
+from apps.smtp.pool import connections
 from core import addresses
 
 PASSWORD = "correct horse battery staple"
@@ -87,3 +88,10 @@ def make_contact(workspace: Workspace, contact_list: ContactList) -> Callable[..
         return contact
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def _no_connection_is_left() -> Iterator[None]:
+    """Say goodbye to every SMTP server a test spoke to through the process's own pool."""
+    yield
+    connections.close_all()
