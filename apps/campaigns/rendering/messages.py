@@ -36,6 +36,9 @@ SENTENCES: Mapping[str, Promise] = {
     "placeholder_lost": _(
         "The styles cannot be applied around the placeholder %(detail)s. Please move it out of the style or tag."
     ),
+    "content_lost": _(
+        "Part of the HTML cannot be read. Please check that its tags are closed and not nested too deeply."
+    ),
     "styles": _("The styles of the email cannot be read (%(detail)s). Please check the <style> part."),
     "text_not_made": _("The text version cannot be made from this HTML by itself. Please write one."),
     "forbidden_link": _("The link “%(detail)s” cannot be sent. Links may start with https:, http:, mailto: or tel:."),

@@ -10,7 +10,7 @@ from inscriptis.model.config import ParserConfig
 from lxml import etree
 
 from apps.campaigns.rendering.placeholders import Placeholders, protect
-from apps.campaigns.rendering.styles import as_document
+from apps.campaigns.rendering.styles import as_document, parse
 
 # mail is laid out with tables: read as blocks they give lines in reading order instead of padded columns
 _BLOCKS = frozenset(["table", "tbody", "thead", "tfoot", "tr", "td", "th", "center"])
@@ -27,15 +27,13 @@ def derive(source: str) -> str:
     hidden, placeholders = protect(source)
     if not hidden.strip():
         return ""
-    root = etree.fromstring(as_document(_without_declaration(hidden)), etree.HTMLParser(remove_pis=True))
-    if root is None:
-        return ""
+    root = parse(as_document(_without_declaration(hidden)))
     for comment in list(root.iter(etree.Comment)):
         _show_placeholder(comment, placeholders)
     for element in list(root.iter(etree.Element)):
         _flatten(element, placeholders)
     text = get_text(etree.tostring(root, encoding="unicode", method="html"), ParserConfig(css=STRICT_CSS_PROFILE))
-    text = _BLANK_LINES.sub("\n\n", _LINE_ENDS.sub("", _INVISIBLE.sub("", text))).strip() + "\n"
+    text = _BLANK_LINES.sub("\n\n", _LINE_ENDS.sub("", _INVISIBLE.sub("", text))).strip("\n") + "\n"
     return _lost_assignments(text, placeholders) + placeholders.restore_words(text)
 
 

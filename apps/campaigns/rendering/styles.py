@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
+from html import unescape
 
+from lxml import etree
 from premailer import Premailer
 
 from apps.campaigns.rendering.errors import ContentError
@@ -16,6 +18,8 @@ _STYLE = re.compile(r"(<style\b)([^>]*>)(.*?)(</style\s*>)", re.IGNORECASE | re.
 _IMPORT = re.compile(r"@import\b[^;]*;", re.IGNORECASE)
 _DOCTYPE = re.compile(r"\s*<!doctype[^>]*>", re.IGNORECASE)
 _CHARSET = re.compile(r"(<meta\b[^>]*\bcharset\s*=\s*[\"']?)[\w-]+", re.IGNORECASE)
+_ENDS = re.compile(r"</(?:body|html)\s*>", re.IGNORECASE)
+_MARKUP = re.compile(r"<!--.*?-->|<(style|script|title|textarea)\b.*?</\1\s*>|<[^<>]*>|\s", re.IGNORECASE | re.DOTALL)
 _IGNORE = ' data-premailer="ignore"'
 
 
@@ -34,6 +38,8 @@ def inline(source: str) -> tuple[str, Placeholders]:
     markup = _STYLE.sub(lambda style: _prepared(style, placeholders), _STYLESHEET_LINK.sub("", markup))
     inlined = before + doctype + "\n" + _premailed(markup).strip() + after
     _check_survival(hidden, inlined, placeholders)
+    if 10 * len(_MARKUP.sub("", unescape(inlined))) < 9 * len(_MARKUP.sub("", unescape(hidden))):
+        raise ContentError.of("content_lost")
     return inlined, placeholders
 
 
@@ -57,7 +63,8 @@ def _peel(hidden: str, placeholders: Placeholders) -> tuple[str, str, str, str]:
 
 
 def as_document(markup: str) -> str:
-    """Give a fragment its body, outside which a parser would drop placeholders."""
+    """Give a fragment its body, and nothing after it: a parser would drop what stands outside."""
+    markup = _ENDS.sub("", markup)
     if not re.search(r"<(?:html|head|body)\b", markup, re.IGNORECASE):
         markup = f"<body>{markup}</body>"
     return markup if re.search(r"<html\b", markup, re.IGNORECASE) else f"<html>{markup}</html>"
@@ -75,8 +82,9 @@ def _prepared(style: re.Match[str], placeholders: Placeholders) -> str:
 
 def _premailed(markup: str) -> str:
     try:
-        inlined: str = Premailer(
-            markup,
+        tree = parse(markup)
+        Premailer(
+            tree,
             keep_style_tags=True,
             strip_important=False,
             remove_classes=False,
@@ -86,10 +94,15 @@ def _premailed(markup: str) -> str:
             allow_network=False,
             allow_loading_external_files=False,
             cssutils_logging_level=logging.CRITICAL,
-        ).transform(pretty_print=False)
-    except (ValueError, TypeError, AssertionError, LookupError, AttributeError, SyntaxError) as error:
+        ).transform()
+    except (etree.LxmlError, ValueError, TypeError, AssertionError, LookupError, AttributeError, SyntaxError) as error:
         raise ContentError.of("styles", detail=str(error)[:120] or type(error).__name__) from None
-    return inlined
+    return etree.tostring(tree.getroottree().getroot(), encoding="unicode", method="html")
+
+
+def parse(markup: str) -> etree._Element:
+    """Return the tree of a document; its parser gives up in silence on deep nesting unless told otherwise."""
+    return etree.fromstring(markup, etree.HTMLParser(huge_tree=True, remove_pis=True))
 
 
 def _check_survival(before: str, after: str, placeholders: Placeholders) -> None:

@@ -150,6 +150,12 @@ def test_refuses_placeholders_a_parser_would_lose(markup: str, code: str) -> Non
     assert refused.value.code == code
 
 
+def test_loses_nothing_that_stands_deep_or_late() -> None:
+    deep = inlined("<html><body>" + "<div>" * 400 + "deep" + "</div>" * 400 + "</body></html><p>{{ late }}</p>")
+
+    assert "deep" in deep and "<p>{{ late }}</p></body></html>" in deep
+
+
 @pytest.mark.parametrize(
     "markup", ["<", "<<p>", "<p", "<!--", "<p title='", "</p>", "<style>", "<p>{{ x }}", "&", "<a href=>x</a>"]
 )
