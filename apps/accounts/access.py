@@ -12,6 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils import timezone
+from django_htmx.middleware import HtmxDetails
 
 from apps.accounts import roles
 from apps.accounts.models import Membership, User, Workspace
@@ -25,6 +26,7 @@ class WorkspaceRequest(HttpRequest):
     user: User
     workspace: Workspace
     membership: Membership
+    htmx: HtmxDetails
 
     def may(self, permission: str) -> bool:  # pragma: no cover - replaced by `may` below
         """Return whether the member's role carries the permission."""

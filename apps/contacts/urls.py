@@ -1,6 +1,30 @@
-"""Routes of the contacts app."""
+"""Routes of the contacts app, all within a workspace."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
+
+from apps.contacts.views import imports, lists, people, suppressed
 
 app_name = "contacts"
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns = [
+    path("contacts/", people.show, name="list"),
+    path("contacts/add/", people.add, name="add"),
+    path("contacts/<uuid:contact_uuid>/", people.detail, name="detail"),
+    path("contacts/<uuid:contact_uuid>/edit/", people.edit, name="edit"),
+    path("contacts/<uuid:contact_uuid>/subscribe/", people.subscribe, name="subscribe"),
+    path("contacts/<uuid:contact_uuid>/unsubscribe/", people.unsubscribe, name="unsubscribe"),
+    path("contacts/<uuid:contact_uuid>/suppress/", people.suppress, name="suppress"),
+    path("contacts/<uuid:contact_uuid>/delete/", people.delete, name="delete"),
+    path("lists/", lists.show, name="lists"),
+    path("lists/add/", lists.add, name="list_add"),
+    path("lists/<uuid:contactlist_uuid>/", lists.edit, name="list_edit"),
+    path("imports/", imports.show, name="imports"),
+    path("imports/new/", imports.new, name="import_new"),
+    path("imports/<uuid:importjob_uuid>/", imports.detail, name="import_detail"),
+    path("imports/<uuid:importjob_uuid>/read-as/", imports.read_as, name="import_read_as"),
+    path("imports/<uuid:importjob_uuid>/start/", imports.start, name="import_start"),
+    path("imports/<uuid:importjob_uuid>/cancel/", imports.cancel, name="import_cancel"),
+    path("imports/<uuid:importjob_uuid>/rejects.csv", imports.rejects, name="import_rejects"),
+    path("suppressed/", suppressed.show, name="suppressed"),
+    path("suppressed/add/", suppressed.add, name="suppression_add"),
+    path("suppressed/<int:suppression_id>/remove/", suppressed.remove, name="suppression_remove"),
+]
