@@ -8,6 +8,7 @@ app_name = "web"
 urlpatterns = [
     path("", home.home, name="home"),
     path("w/<slug:workspace_slug>/", home.dashboard, name="dashboard"),
+    path("w/<slug:workspace_slug>/sending-now/", home.sending_now, name="sending_now"),
     path("theme/", theme.choose, name="theme"),
     path("_components/", components.show, name="components"),
 ]

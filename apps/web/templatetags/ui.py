@@ -202,8 +202,8 @@ def banner(context: Context, content: str, kind: str = "calm", title: str = "", 
     return render_to_string("components/banner.html", values)
 
 
-@register.simple_block_tag(takes_context=True, end_name="endempty")
-def empty(context: Context, content: str, title: str, text: str = "") -> str:
+@register.simple_block_tag(takes_context=True, end_name="endempty_state")
+def empty_state(context: Context, content: str, title: str, text: str = "") -> str:
     """An empty state: what this is, why it is empty; the content holds its one button."""
     return render_to_string("components/empty.html", {"title": title, "text": text, "content": content})
 
@@ -214,7 +214,7 @@ def dialog(context: Context, content: str, id: str, title: str, wide: bool = Fal
     return render_to_string("components/dialog.html", {"id": id, "title": title, "wide": wide, "content": content})
 
 
-@register.simple_block_tag(takes_context=True, end_name="endtrailstep")
+@register.simple_block_tag(takes_context=True, end_name="endtrail_step")
 def trail_step(context: Context, content: str, state: str, what: str, **options: Any) -> str:
     """One step of a trail: options are when, icon, reply (the server's words, verbatim) and expected."""
     values = {"icon": states.look(state, of="delivery").icon or "circle-dashed", **options}

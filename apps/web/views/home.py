@@ -25,3 +25,9 @@ def home(request: HttpRequest) -> HttpResponse:
 def dashboard(request: WorkspaceRequest) -> HttpResponse:
     """Show what is being sent, what was sent last, and on a new installation the first steps."""
     return render(request, "web/dashboard.html", {"home": selectors.home(request.workspace)})
+
+
+@may("campaigns.view")
+def sending_now(request: WorkspaceRequest) -> HttpResponse:
+    """Return the foot of the sidebar; it asks again only while something is being sent."""
+    return render(request, "web/sending_now.html", {"line": selectors.sending_now(request.workspace)})
