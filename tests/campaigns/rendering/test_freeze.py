@@ -13,6 +13,7 @@ from apps.campaigns.rendering import (
     Frozen,
     Source,
     compose,
+    findings,
     freeze,
     freezing,
     preview,
@@ -117,6 +118,23 @@ def test_a_child_that_never_answers_is_ended(monkeypatch: pytest.MonkeyPatch) ->
         freeze(make_source(subject="Never at all"))
 
     assert refused.value.code == "too_heavy"
+
+
+def test_findings_and_freezing_share_one_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = make_source(subject="Asked twice")
+    asked: list[object] = []
+    real = sandbox._ask
+
+    def ask(request: Mapping[str, object]) -> object:
+        asked.append(request)
+        return real(request)
+
+    monkeypatch.setattr(sandbox, "_ask", ask)
+
+    findings(source)
+    freeze(source)
+
+    assert len(asked) == 1
 
 
 def test_messages_speak_the_readers_language() -> None:

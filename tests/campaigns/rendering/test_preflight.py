@@ -6,11 +6,17 @@ from typing import Any
 
 import pytest
 
-from apps.campaigns.rendering import Finding, findings, sample_source, with_footer
+from apps.campaigns.rendering import Finding, findings, freezing, preflight, sample_source, with_footer
 from tests.campaigns.rendering.conftest import BODY, make_source
 
 ADDRESS = "1 Harbour Road, Leith"
 GOOD: dict[str, Any] = {"html": BODY % f"<p>Hello</p><p>{ADDRESS}</p>", "preheader": "What is new"}
+
+
+@pytest.fixture(autouse=True)
+def freeze_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child process has tests of its own; here it would only cost time."""
+    monkeypatch.setattr(preflight.sandbox, "build", lambda source: freezing.build(source, ()))
 
 
 def found(**changes: Any) -> dict[str, Finding]:
