@@ -11,7 +11,9 @@ from apps.smtp import bounces
 from apps.smtp.outcome import FailureClass
 
 # What the chip shows; leased, sending and committing are all in hand.
-CHIPS = {"leased": "in_hand", "sending": "in_hand", "committing": "in_hand", "expired": "gave_up"}
+# Explanations that end with the next try.
+SAY_SO_THEMSELVES = frozenset({FailureClass.TRANSIENT_DEST.value, FailureClass.POLICY_RATE.value})
+CHIPS = {"leased": "hand", "sending": "hand", "committing": "hand"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ def _sentence(delivery: Delivery) -> str:
             )
         case "failed":
             return _failed(delivery)
+        case "queued" if delivery.failure in SAY_SO_THEMSELVES:
+            return _explained(delivery.failure)
         case "queued" if delivery.attempts:
             return _("%(why)s We try again by ourselves.") % {"why": _explained(delivery.failure)}
         case "queued":
@@ -84,3 +88,29 @@ def _explained(failure: str) -> str:
         return str(bounces.EXPLANATIONS[FailureClass(failure)])
     except (KeyError, ValueError):
         return _("The receiving server did not take it.")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer to "did this person get it?": a short one, and the kind of banner it stands on."""
+
+    kind: str
+    icon: str
+    answer: str
+
+
+def verdict(delivery: Delivery) -> Verdict:
+    """Return whether one person got the letter, as far as anybody can know."""
+    match delivery.state:
+        case "sent" if delivery.reason.startswith("proven_by_"):
+            return Verdict("ok", "check", _("Yes. It arrived."))
+        case "sent":
+            return Verdict("ok", "check", _("Yes, as far as anybody can tell: it was accepted."))
+        case "failed" | "expired":
+            return Verdict("bad", "x", _("No."))
+        case "skipped" | "cancelled":
+            return Verdict("calm", "minus", _("No, it was not sent."))
+        case "unconfirmed":
+            return Verdict("unc", "circle-question-mark", _("We cannot know."))
+        case _:
+            return Verdict("warn" if delivery.attempts else "calm", "clock", _("Not yet."))

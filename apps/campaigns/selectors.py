@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from apps.accounts.models import Workspace
-from apps.campaigns.models import Campaign, Delivery
-from apps.campaigns.states import DeliveryKind
+from apps.campaigns.models import Campaign, CampaignEntry, Delivery
+from apps.campaigns.states import CampaignState, DeliveryKind
+from apps.contacts.models import Contact, ContactList, Subscription, Suppression
 
 # The six parts of an account in their fixed order, with the query that counts each. Cancelled people count as
 # skipped, expired letters as failed: so six parts cover every state.
@@ -68,23 +70,28 @@ def account(campaign: Campaign) -> Account:
 
 
 def accounts(campaigns: list[Campaign]) -> dict[int, Account]:
-    """Count several campaigns' letters in one query."""
+    """Count several campaigns' letters in one statement, so that parts and audience are of the same moment."""
     if not campaigns:
         return {}
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT campaign_id, {PART_OF_STATE} AS part, state IN ('leased', 'sending', 'committing') AS in_hand,
-                       count(*)
-                FROM campaigns_delivery WHERE campaign_id = ANY(%s) AND kind = 'campaign' GROUP BY 1, 2, 3""",  # noqa: S608
-            [[campaign.pk for campaign in campaigns]],
+            f"""SELECT k.id, coalesce(k.audience_size, 0), d.part, d.in_hand, d.letters
+                FROM campaigns_campaign k LEFT JOIN (
+                  SELECT campaign_id, {PART_OF_STATE} AS part,
+                         state IN ('leased', 'sending', 'committing') AS in_hand, count(*) AS letters
+                  FROM campaigns_delivery WHERE campaign_id = ANY(%(ids)s) AND kind = 'campaign' GROUP BY 1, 2, 3
+                ) d ON d.campaign_id = k.id WHERE k.id = ANY(%(ids)s)""",  # noqa: S608
+            {"ids": [campaign.pk for campaign in campaigns]},
         )
         rows = cursor.fetchall()
-    found: dict[int, dict[str, int]] = {campaign.pk: {"total": campaign.audience_size or 0} for campaign in campaigns}
-    for campaign_id, part, is_in_hand, count in rows:
-        counts = found[campaign_id]
-        counts[part] = counts.get(part, 0) + count
+    found: dict[int, dict[str, int]] = {}
+    for campaign_id, total, part, is_in_hand, letters in rows:
+        counts = found.setdefault(campaign_id, {"total": total})
+        if part is None:
+            continue
+        counts[part] = counts.get(part, 0) + letters
         if is_in_hand:
-            counts["in_hand"] = counts.get("in_hand", 0) + count
+            counts["in_hand"] = counts.get("in_hand", 0) + letters
     return {campaign_id: Account(**counts) for campaign_id, counts in found.items()}
 
 
@@ -98,6 +105,21 @@ def deliveries_of(campaign: Campaign) -> QuerySet[Delivery]:
     return (
         Delivery.objects.filter(campaign=campaign, kind=DeliveryKind.CAMPAIGN).select_related("contact").order_by("pk")
     )
+
+
+def part_of(delivery: Delivery) -> str:
+    """Return the part of the account that a letter belongs to, as the database counts it."""
+    match delivery.state:
+        case "sent" | "unconfirmed":
+            return delivery.state
+        case "skipped" | "cancelled":
+            return "skipped"
+        case "failed" | "expired":
+            return "failed"
+        case "queued" if delivery.attempts > 0:
+            return "waiting"
+        case _:
+            return "queued"
 
 
 def in_part(deliveries: QuerySet[Delivery], part: str) -> QuerySet[Delivery]:
@@ -119,14 +141,119 @@ def in_part(deliveries: QuerySet[Delivery], part: str) -> QuerySet[Delivery]:
             return deliveries.none()
 
 
-def replies_of(campaign: Campaign, *, limit: int = 20) -> list[tuple[str, str, int]]:
-    """Return what servers said, grouped: part, reply, how many; most frequent first."""
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One thing servers said, word for word, and about how many letters."""
+
+    part: str
+    failure: str
+    reply: str
+    letters: int
+
+
+def replies_of(campaign: Campaign, *, limit: int = 20) -> list[Said]:
+    """Return what servers said, grouped; most frequent first."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT {PART_OF_STATE}, trim(concat_ws(' ', last_code, last_enhanced, last_text)), count(*)
+            f"""SELECT {PART_OF_STATE}, failure, trim(concat_ws(' ', nullif(last_code, 0), last_enhanced, last_text)),
+                       count(*)
                 FROM campaigns_delivery
                 WHERE campaign_id = %s AND kind = 'campaign' AND last_text <> ''
-                GROUP BY 1, 2 ORDER BY 3 DESC LIMIT %s""",  # noqa: S608
+                GROUP BY 1, 2, 3 ORDER BY 4 DESC, 3 LIMIT %s""",  # noqa: S608
             [campaign.pk, limit],
         )
-        return [(part, reply, count) for part, reply, count in cursor.fetchall()]
+        return [Said(*row) for row in cursor.fetchall()]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a campaign goes, and what it waits for; counted by the database's clock.
+
+    `per_minute` is the last minute, `mean_per_minute` the time since sending began; `due` are letters that could go
+    now and do not, `next_due_at` is when the earliest of the others may.
+    """
+
+    per_minute: int
+    mean_per_minute: int
+    due: int
+    quiet_for: dt.timedelta
+    next_due_at: dt.datetime | None
+    last_try_until: dt.datetime | None
+    done_about: dt.datetime | None
+
+
+def pace(campaign: Campaign) -> Pace:
+    """Measure how fast a campaign's letters meet their end."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT count(*) FILTER (WHERE moved_at > now() - interval '1 minute' AND tried),
+                      round(count(*) FILTER (WHERE tried)
+                            / greatest(extract(epoch FROM now() - min(started)) / 60, 1))::int,
+                      count(*) FILTER (WHERE state = 'queued' AND due_at <= now()),
+                      now() - greatest(max(moved_at), min(moved)),
+                      min(due_at) FILTER (WHERE state = 'queued' AND due_at > now()),
+                      max(expires_at) FILTER (WHERE state = 'queued'),
+                      now()
+               FROM (SELECT d.state, d.due_at, d.moved_at, d.expires_at, k.started_at AS started, k.moved_at AS moved,
+                            d.state IN ('sent', 'failed', 'expired', 'unconfirmed') AS tried
+                     FROM campaigns_delivery d JOIN campaigns_campaign k ON k.id = d.campaign_id
+                     WHERE d.campaign_id = %s AND d.kind = 'campaign') letters""",
+            [campaign.pk],
+        )
+        per_minute, mean, due, quiet_for, next_due_at, last_try, now = cursor.fetchone()
+    minutes = due / per_minute if per_minute else 0
+    return Pace(
+        per_minute=per_minute or 0,
+        mean_per_minute=mean or 0,
+        due=due,
+        quiet_for=quiet_for or dt.timedelta(0),
+        next_due_at=next_due_at,
+        last_try_until=last_try,
+        done_about=now + dt.timedelta(minutes=minutes) if minutes else None,
+    )
+
+
+def sending_now(workspace: Workspace) -> Campaign | None:
+    """Return the campaign that is being sent, the newest of several."""
+    return campaigns_of(workspace).filter(state__in=[CampaignState.PREPARING, CampaignState.SENDING]).first()
+
+
+def latest(workspace: Workspace, *, limit: int = 5) -> list[Campaign]:
+    """Return the campaigns that moved last."""
+    return list(campaigns_of(workspace).order_by("-moved_at", "-pk")[:limit])
+
+
+def counts_by_state(campaigns: QuerySet[Campaign]) -> dict[str, int]:
+    """Count campaigns by state."""
+    return dict(campaigns.order_by().values_list("state").annotate(Count("pk")))
+
+
+def tests_of(campaign: Campaign, *, limit: int = 10) -> list[Delivery]:
+    """Return a campaign's test letters, newest first."""
+    tests = Delivery.objects.filter(campaign=campaign, kind=DeliveryKind.TEST).select_related("contact")
+    return list(tests.order_by("-pk")[:limit])
+
+
+def entries_of(campaign: Campaign) -> QuerySet[CampaignEntry]:
+    """Return a campaign's history, newest first."""
+    return CampaignEntry.objects.filter(campaign=campaign).select_related("by").order_by("-at", "-pk")
+
+
+def members_by_list(workspace: Workspace) -> QuerySet[ContactList]:
+    """Return a workspace's lists, each with how many people are `on_it` and how many of them `confirmed`."""
+    return ContactList.objects.filter(workspace=workspace).annotate(
+        on_it=Count("subscriptions"),
+        confirmed=Count("subscriptions", filter=Q(subscriptions__state=Subscription.State.CONFIRMED)),
+    )
+
+
+def readers(workspace: Workspace, *, list_ids: list[int], excluded_list_ids: list[int]) -> QuerySet[Contact]:
+    """Return the people who would get a letter to these lists if it were sent now, as `audience.make_slice` judges."""
+    on = Subscription.objects.filter(contact=OuterRef("pk"), state=Subscription.State.CONFIRMED)
+    suppressed = Suppression.objects.filter(workspace=workspace, email_hash=OuterRef("email_hash"))
+    return Contact.objects.filter(
+        Exists(on.filter(contact_list__in=list_ids)),
+        ~Exists(on.filter(contact_list__in=excluded_list_ids)),
+        ~Exists(suppressed),
+        workspace=workspace,
+    ).order_by("pk")

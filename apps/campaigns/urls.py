@@ -1,6 +1,33 @@
-"""Routes of the campaigns app."""
+"""Routes of the campaigns app, all within a workspace."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
+
+from apps.campaigns.views import composer, detail, listing, moves, reading, review
 
 app_name = "campaigns"
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns = [
+    path("campaigns/", listing.show, name="list"),
+    path("campaigns/new/", composer.new, name="new"),
+    path("campaigns/<int:campaign_id>/", detail.show, name="detail"),
+    path("campaigns/<int:campaign_id>/live/", detail.live, name="live"),
+    path("campaigns/<int:campaign_id>/people/", detail.people, name="people"),
+    path("campaigns/<int:campaign_id>/people/<uuid:delivery_uuid>/", detail.person, name="person"),
+    path("campaigns/<int:campaign_id>/settings/", composer.settings, name="settings"),
+    path("campaigns/<int:campaign_id>/audience/", composer.audience, name="audience"),
+    path("campaigns/<int:campaign_id>/content/", composer.content, name="content"),
+    path("campaigns/<int:campaign_id>/content/sample/", composer.sample, name="sample"),
+    path("campaigns/<int:campaign_id>/content/footer/", review.footer, name="footer"),
+    path("campaigns/<int:campaign_id>/reader/", reading.reader, name="reader"),
+    path("campaigns/<int:campaign_id>/preview/", reading.preview, name="preview"),
+    path("campaigns/<int:campaign_id>/review/", review.show, name="review"),
+    path("campaigns/<int:campaign_id>/tests/", review.tests, name="tests"),
+    path("campaigns/<int:campaign_id>/tests/send/", review.send_test, name="send_test"),
+    path("campaigns/<int:campaign_id>/postal-address/", review.postal_address, name="postal_address"),
+    path("campaigns/<int:campaign_id>/send/", review.send, name="send"),
+    path("campaigns/<int:campaign_id>/pause/", moves.pause, name="pause"),
+    path("campaigns/<int:campaign_id>/resume/", moves.resume, name="resume"),
+    path("campaigns/<int:campaign_id>/cancel/", moves.cancel, name="cancel"),
+    path("campaigns/<int:campaign_id>/unschedule/", moves.unschedule, name="unschedule"),
+    path("campaigns/<int:campaign_id>/duplicate/", listing.duplicate, name="duplicate"),
+    path("campaigns/<int:campaign_id>/delete/", listing.delete, name="delete"),
+]

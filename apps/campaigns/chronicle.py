@@ -1,0 +1,104 @@
+"""A campaign's history in plain words: one sentence per entry."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from apps.campaigns.models import CampaignEntry
+
+_LOOKS = {
+    "created": ("draft", "pencil-line"),
+    "scheduled": ("ok", "calendar-clock"),
+    "unscheduled": ("draft", "pencil-line"),
+    "sending": ("sent", "send"),
+    "paused": ("waiting", "pause"),
+    "resumed": ("sent", "play"),
+    "reset": ("waiting", "rotate-cw"),
+    "stalled": ("failed", "octagon-alert"),
+    "cancelled": ("failed", "ban"),
+    "finished": ("sent", "check-check"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that happened, who did it, and what it means."""
+
+    at: dt.datetime
+    what: str
+    detail: str
+    style: str
+    icon: str
+
+
+def line(entry: CampaignEntry) -> Line:
+    """Return an entry as a line; a kind that is not known here is shown by its own name."""
+    style, icon = _LOOKS.get(entry.kind, ("draft", "circle-dashed"))
+    what, detail = _words(entry)
+    return Line(entry.at, what, detail, style, icon)
+
+
+def _words(entry: CampaignEntry) -> tuple[str, str]:
+    who = str(entry.by) if entry.by else ""
+    match entry.kind:
+        case "created":
+            return _by(who, _("%(who)s began this campaign"), _("The campaign was begun")), _copied(entry)
+        case "scheduled":
+            return _by(who, _("%(who)s sent it off"), _("It was sent off")), _content(entry)
+        case "unscheduled":
+            return _by(who, _("%(who)s took it back to a draft"), _("It went back to a draft")), ""
+        case "sending":
+            return _("The audience is frozen, sending began"), ""
+        case "paused":
+            return _by(who, _("%(who)s paused it"), _("It was paused")), _paused(entry)
+        case "resumed":
+            return _by(who, _("%(who)s let it go on"), _("It went on")), ""
+        case "reset":
+            return _("Nothing moved, so we set it going again"), _reset(entry)
+        case "stalled":
+            return _("It stopped"), _("It was set going three times and no email moved.")
+        case "cancelled":
+            return (
+                _by(who, _("%(who)s cancelled the rest"), _("The rest was cancelled")),
+                _("What had not begun was not sent."),
+            )
+        case "finished":
+            return _("Closed"), _("Every email has met its end, and the states add up to the audience.")
+        case other:
+            return other.replace("_", " ").capitalize(), ""
+
+
+def _by(who: str, somebody: str, nobody: str) -> str:
+    return somebody % {"who": who} if who else nobody
+
+
+def _copied(entry: CampaignEntry) -> str:
+    name = entry.detail.get("copy_of")
+    return _("A copy of “%(name)s”.") % {"name": name} if name else ""
+
+
+def _content(entry: CampaignEntry) -> str:
+    if entry.detail.get("at"):
+        return _("The content is frozen; the audience is counted when its time comes.")
+    return _("The content is frozen.")
+
+
+def _paused(entry: CampaignEntry) -> str:
+    if entry.detail.get("reason") == "letters_crash":
+        return _("By itself: worker after worker died with one of its emails in hand.")
+    return ""
+
+
+def _reset(entry: CampaignEntry) -> str:
+    why = {
+        "slice_not_made": _("The audience was not finished."),
+        "lease_ended": _("Emails were in the hands of a worker that is gone."),
+        "letters_due": _("Emails were due and nobody took them."),
+    }.get(str(entry.detail.get("reason", "")), "")
+    leases = int(entry.detail.get("leases") or 0)
+    back = ngettext("%(n)d email went back to the queue.", "%(n)d emails went back to the queue.", leases)
+    return " ".join(part for part in (why, back % {"n": leases} if leases else "") if part)

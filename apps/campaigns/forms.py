@@ -1,0 +1,141 @@
+"""The shape of what is typed into the composer; sense is the services' matter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from apps.accounts.models import Workspace
+from apps.campaigns import selectors
+from apps.campaigns.models import Campaign
+from apps.contacts.models import ContactList
+from apps.smtp.models import Transport
+
+LOCAL_TIME = "%Y-%m-%dT%H:%M"
+MAX_CONTENT_CHARS = 1_000_000
+
+
+class SettingsForm(forms.Form):
+    """Step one: what it is called, what stands in the inbox, who writes and what carries it."""
+
+    name = forms.CharField(label=_("Name"), max_length=200, help_text=_("Only your team sees it."))
+    subject = forms.CharField(
+        label=_("Subject"),
+        max_length=998,
+        required=False,
+        help_text=_('Phones show about 38 characters. {{ first_name or "Hello" }} puts in a name.'),
+    )
+    preheader = forms.CharField(
+        label=_("Line after the subject"),
+        max_length=300,
+        required=False,
+        help_text=_("Shown in grey by most inboxes. Empty means they take the first words of the email."),
+    )
+    from_name = forms.CharField(
+        label=_("From"), max_length=200, required=False, help_text=_("The name that readers see.")
+    )
+    from_email = forms.CharField(
+        label=_("From address"), max_length=320, widget=forms.EmailInput(attrs={"autocomplete": "off"})
+    )
+    reply_to = forms.CharField(
+        label=_("Replies go to"),
+        max_length=320,
+        required=False,
+        help_text=_("Empty means the from address."),
+        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+    )
+    transport = forms.ModelChoiceField(
+        label=_("Send through"),
+        queryset=Transport.objects.none(),
+        empty_label=None,
+        widget=forms.RadioSelect,
+        error_messages={"invalid_choice": _("Choose one of your sending accounts.")},
+    )
+
+    def __init__(self, *args: Any, workspace: Workspace, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["transport"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = Transport.objects.filter(workspace=workspace, is_active=True).order_by("kind", "name")
+
+    @property
+    def transports(self) -> list[tuple[Transport, bool]]:
+        """The accounts to choose from, each with whether it is chosen."""
+        field = self.fields["transport"]
+        assert isinstance(field, forms.ModelChoiceField) and field.queryset is not None
+        chosen = str(getattr(self["transport"].value(), "pk", self["transport"].value()))
+        return [(transport, str(transport.pk) == chosen) for transport in field.queryset]
+
+
+class AudienceForm(forms.Form):
+    """Step two: lists in, lists out."""
+
+    lists = forms.ModelMultipleChoiceField(queryset=ContactList.objects.none(), required=False)
+    excluded = forms.ModelMultipleChoiceField(queryset=ContactList.objects.none(), required=False)
+
+    def __init__(self, *args: Any, workspace: Workspace, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("lists", "excluded"):
+            field = self.fields[name]
+            assert isinstance(field, forms.ModelMultipleChoiceField)
+            field.queryset = selectors.members_by_list(workspace)
+
+
+class ContentForm(forms.Form):
+    """Step three: the HTML, and the text version where somebody wrote one."""
+
+    html = forms.CharField(
+        label=_("HTML source"), strip=False, required=False, max_length=MAX_CONTENT_CHARS, widget=forms.Textarea
+    )
+    text = forms.CharField(
+        label=_("Plain text"), strip=False, required=False, max_length=MAX_CONTENT_CHARS, widget=forms.Textarea
+    )
+
+
+class TestForm(forms.Form):
+    """Addresses for a test, and whose fields fill it."""
+
+    to = forms.CharField(label=_("To"), max_length=4000, help_text=_("One or more addresses, up to ten."))
+    reader = forms.UUIDField(label=_("As"), required=False)
+
+    def addresses(self) -> list[str]:
+        """Return what was typed, split where people split addresses."""
+        written: str = self.cleaned_data["to"]
+        for mark in (",", ";", "\n", "\t"):
+            written = written.replace(mark, " ")
+        return written.split()
+
+
+class SendForm(forms.Form):
+    """Now, or at a moment in the workspace's zone."""
+
+    when = forms.ChoiceField(choices=[("now", _("Now")), ("later", _("At a time…"))])
+    at = forms.DateTimeField(
+        label=_("Date and time"),
+        required=False,
+        input_formats=[LOCAL_TIME, "%Y-%m-%dT%H:%M:%S"],
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=LOCAL_TIME),
+    )
+
+
+class AddressForm(forms.Form):
+    """The workspace's postal address."""
+
+    postal_address = forms.CharField(
+        label=_("Postal address"), max_length=500, widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off"})
+    )
+
+
+def settings_of(campaign: Campaign) -> dict[str, object]:
+    """Return a draft's settings as the form shows them."""
+    return {
+        "name": campaign.name,
+        "subject": campaign.subject,
+        "preheader": campaign.preheader,
+        "from_name": campaign.from_name,
+        "from_email": campaign.from_email,
+        "reply_to": campaign.reply_to,
+        "transport": campaign.transport,
+    }

@@ -1,0 +1,106 @@
+"""What holds a campaign back right now, what that means, and what to do about it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from django.utils import formats
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from apps.campaigns.models import Campaign
+from apps.campaigns.selectors import Account, Pace
+from apps.campaigns.states import CampaignState
+from apps.smtp import bounces
+from apps.smtp.outcome import FailureClass
+
+# Longer without a move while something is due, and somebody should look.
+QUIET = dt.timedelta(seconds=60)
+HEALTH = "manage.py health_check"
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """A banner: the fact, the consequence, and the command that tells more."""
+
+    kind: str
+    title: str
+    detail: str = ""
+    command: str = ""
+    next_due_at: dt.datetime | None = None
+
+
+def grouped(count: int) -> str:
+    """Return a count as people of the language write it."""
+    return formats.number_format(count, force_grouping=True)
+
+
+def of(campaign: Campaign, account: Account, pace: Pace) -> Situation | None:
+    """Return what a person should know about a campaign that is under way; None while all goes well."""
+    match campaign.state:
+        case CampaignState.STALLED:
+            return _stalled(account)
+        case CampaignState.FAILED:
+            return Situation("bad", _("It could not be prepared, and nothing was sent."), campaign.state_reason, HEALTH)
+        case CampaignState.PAUSED:
+            return _paused(campaign, account)
+        case CampaignState.CANCELLED if account.pending:
+            return Situation("calm", _("Cancelled. What is in hand ends by itself."))
+        case CampaignState.SENDING if pace.due and pace.quiet_for > QUIET:
+            return _quiet(pace)
+        case CampaignState.SENDING if account.waiting and not pace.due and not account.in_hand and pace.next_due_at:
+            return Situation(
+                "calm",
+                _("Everything else is done; the rest waits for its next try."),
+                _("Receiving servers asked us to come back later. Nothing is wrong with these addresses."),
+                next_due_at=pace.next_due_at,
+            )
+    return None
+
+
+def _waiting(count: int) -> str:
+    return ngettext("%(n)s email waits; nothing is lost.", "%(n)s emails wait; nothing is lost.", count) % {
+        "n": grouped(count)
+    }
+
+
+def _stalled(account: Account) -> Situation:
+    detail = _(
+        "We set it going three times and no email moved. Ask the health check what stands still, put that right, and "
+        "let it go on. %(waiting)s"
+    )
+    title = _("It stopped: nothing carries its emails.")
+    return Situation("bad", title, detail % {"waiting": _waiting(account.pending)}, HEALTH)
+
+
+def _paused(campaign: Campaign, account: Account) -> Situation:
+    waiting = _waiting(account.pending)
+    if campaign.state_reason == "letters_crash":
+        title = _("Paused by itself: worker after worker died with one of its emails in hand.")
+        return Situation("bad", title, f"{waiting} {_('Look at the failed emails before it goes on.')}", HEALTH)
+    if campaign.state_reason:
+        return Situation("warn", _("Paused by itself."), f"{_explained(campaign.state_reason)} {waiting}".strip())
+    in_hand = ngettext("%(n)s email is still in hand.", "%(n)s emails are still in hand.", account.in_hand)
+    detail = f"{waiting} {in_hand % {'n': grouped(account.in_hand)}}" if account.in_hand else waiting
+    return Situation("warn", _("Paused. No email leaves until you let it go on."), detail)
+
+
+def _quiet(pace: Pace) -> Situation:
+    minutes = max(1, int(pace.quiet_for / dt.timedelta(minutes=1)))
+    title = ngettext(
+        "No email has moved for %(n)s minute.", "No email has moved for %(n)s minutes.", minutes
+    ) % {"n": grouped(minutes)}  # fmt: skip
+    detail = ngettext(
+        "%(n)s email could go now. Nothing is lost. The health check says what stands still:",
+        "%(n)s emails could go now. Nothing is lost. The health check says what stands still:",
+        pace.due,
+    ) % {"n": grouped(pace.due)}
+    return Situation("warn", title, detail, HEALTH)
+
+
+def _explained(reason: str) -> str:
+    try:
+        return str(bounces.EXPLANATIONS[FailureClass(reason)])
+    except (KeyError, ValueError):
+        return ""

@@ -1,0 +1,177 @@
+"""The composer's first three steps: settings, audience, content; saved on every change and on going on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django import forms as django_forms
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from apps.accounts.access import WorkspaceRequest, may
+from apps.campaigns import selectors
+from apps.campaigns.forms import AudienceForm, ContentForm, SettingsForm, settings_of
+from apps.campaigns.models import Campaign
+from apps.campaigns.services import drafts, subtraction
+from apps.campaigns.views import entrance, reading
+
+STEPS = (
+    ("settings", _("Settings")),
+    ("audience", _("Audience")),
+    ("content", _("Content")),
+    ("review", _("Review")),
+)
+INVALID = 422
+
+
+def frame(campaign: Campaign | None, step: str) -> dict[str, object]:
+    """Return what every step of the composer shows around its own part."""
+    urls = [(word, entrance.url(campaign, name) if campaign else "") for name, word in STEPS]
+    return {
+        "campaign": campaign,
+        "steps": urls,
+        "at": [name for name, _word in STEPS].index(step) + 1,
+        "step_url": entrance.url(campaign, step) if campaign else "",
+        "version": drafts.version(campaign) if campaign else "",
+    }
+
+
+@may("campaigns.edit")
+@require_http_methods(["GET", "HEAD", "POST"])
+def new(request: WorkspaceRequest) -> HttpResponse:
+    """Begin a campaign; nothing is made before its first step is sent in."""
+    initial = drafts.defaults(request.workspace, by=request.user)
+    form = SettingsForm(request.POST or None, workspace=request.workspace, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            campaign = drafts.create(request.workspace, by=request.user, changes=form.cleaned_data)
+        except drafts.FieldError as error:
+            _show_problems(form, error)
+        else:
+            return entrance.to(campaign, "audience")
+    list_url = reverse("campaigns:list", kwargs={"workspace_slug": request.workspace.slug})
+    context = {**frame(None, "settings"), "form": form, "back_url": list_url}
+    return render(request, "campaigns/settings.html", context, status=INVALID if form.errors else 200)
+
+
+@may("campaigns.edit")
+@require_http_methods(["GET", "HEAD", "POST"])
+def settings(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
+    """Name, subject, sender, sending account."""
+    campaign = entrance.campaign_of(request, campaign_id)
+    if (reply := _elsewhere(request, campaign)) is not None:
+        return reply
+    form = SettingsForm(request.POST or None, workspace=request.workspace, initial=settings_of(campaign))
+    if _is_autosave(request):
+        form.is_valid()
+        changes = dict(form.cleaned_data)
+        for name in drafts.problems(request.workspace, changes):
+            del changes[name]
+        save: Save = lambda seen: drafts.save(campaign, changes=changes, seen=seen)  # noqa: E731
+        return _autosaved(request, campaign, save, "campaigns/fragments/inbox_line.html")
+    if request.method == "POST" and form.is_valid():
+        try:
+            drafts.save(campaign, changes=form.cleaned_data)
+        except drafts.FieldError as error:
+            _show_problems(form, error)
+        else:
+            return entrance.to(campaign, "audience")
+    reader, preview = reading.first_reader(campaign)
+    context = {**frame(campaign, "settings"), "form": form, "reader": reader, "preview": preview}
+    return render(request, "campaigns/settings.html", context, status=INVALID if form.errors else 200)
+
+
+@may("campaigns.edit")
+@require_http_methods(["GET", "HEAD", "POST"])
+def audience(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
+    """Lists in, lists out, and the subtraction as it stands."""
+    campaign = entrance.campaign_of(request, campaign_id)
+    if (reply := _elsewhere(request, campaign)) is not None:
+        return reply
+    form = AudienceForm(request.POST if request.method == "POST" else None, workspace=request.workspace)
+    if request.method == "POST" and form.is_valid():
+        chosen, left_out = list(form.cleaned_data["lists"]), list(form.cleaned_data["excluded"])
+        if _is_autosave(request):
+            save: Save = lambda seen: drafts.save_audience(campaign, lists=chosen, excluded=left_out, seen=seen)  # noqa: E731
+            return _autosaved(request, campaign, save, "campaigns/fragments/subtraction.html")
+        drafts.save_audience(campaign, lists=chosen, excluded=left_out)
+        return entrance.to(campaign, "audience" if "count" in request.POST else "content")
+    context = {
+        **frame(campaign, "audience"),
+        "lists": selectors.members_by_list(request.workspace),
+        "chosen": set(campaign.lists.values_list("pk", flat=True)),
+        "left_out": set(campaign.excluded_lists.values_list("pk", flat=True)),
+        "subtraction": subtraction.now(campaign),
+        "form": form,
+    }
+    return render(request, "campaigns/audience.html", context, status=INVALID if form.errors else 200)
+
+
+@may("campaigns.edit")
+@require_http_methods(["GET", "HEAD", "POST"])
+def content(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
+    """The source and the text version, beside what a chosen reader would see."""
+    campaign = entrance.campaign_of(request, campaign_id)
+    if (reply := _elsewhere(request, campaign)) is not None:
+        return reply
+    initial = {"html": campaign.html, "text": campaign.text}
+    form = ContentForm(request.POST if request.method == "POST" else None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        changes = {name: _unix_lines(form.cleaned_data[name]) for name in drafts.CONTENT}
+        if _is_autosave(request):
+            save: Save = lambda seen: drafts.save(campaign, changes=changes, seen=seen)  # noqa: E731
+            return _autosaved(request, campaign, save, "campaigns/fragments/reader.html")
+        drafts.save(campaign, changes=changes)
+        return entrance.to(campaign, "content" if "look" in request.POST else "review")
+    context = {**frame(campaign, "content"), "form": form, **reading.panel(request, campaign)}
+    return render(request, "campaigns/content.html", context, status=INVALID if form.errors else 200)
+
+
+@may("campaigns.edit")
+@require_POST
+def sample(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
+    """Begin the content with the sample letter."""
+    campaign = entrance.campaign_of(request, campaign_id)
+    drafts.begin_with_sample(campaign)
+    return entrance.to(campaign, "content")
+
+
+Save = Callable[[str], None]
+
+
+def _is_autosave(request: WorkspaceRequest) -> bool:
+    return request.method == "POST" and "autosave" in request.POST
+
+
+def _autosaved(request: WorkspaceRequest, campaign: Campaign, save: Save, fragment: str) -> HttpResponse:
+    """Save and answer with the note, the new version, and the part of the page that follows from the change."""
+    save(request.POST.get("seen", ""))
+    context: dict[str, object] = {"campaign": campaign, "version": drafts.version(campaign), "is_swapped": True}
+    match fragment.rpartition("/")[2]:
+        case "inbox_line.html":
+            context["reader"], context["preview"] = reading.first_reader(campaign)
+        case "subtraction.html":
+            context["subtraction"] = subtraction.now(campaign)
+        case "reader.html":
+            context |= reading.panel(request, campaign)
+    return render(request, "campaigns/fragments/saved.html", {**context, "fragment": fragment})
+
+
+def _elsewhere(request: WorkspaceRequest, campaign: Campaign) -> HttpResponse | None:
+    """Lead to the campaign's own page when there is nothing left to compose."""
+    if request.method != "POST" and not entrance.is_editable(campaign):
+        return entrance.to(campaign, "detail")
+    return None
+
+
+def _show_problems(form: django_forms.Form, error: drafts.FieldError) -> None:
+    for name, sentence in error.problems.items():
+        form.add_error(name if name in form.fields else None, sentence)
+
+
+def _unix_lines(text: str) -> str:
+    # Browsers send CR LF; the author wrote lines.
+    return text.replace("\r\n", "\n")
