@@ -34,7 +34,15 @@ PLACES = (
     Place("contacts:list", _("Contacts"), "users", "contacts.view", ("contacts:",), PEOPLE, "p"),
     Place("contacts:imports", _("Imports"), "file-up", "imports.view", ("contacts:import",), PEOPLE, "i"),
     Place("contacts:suppressed", _("Suppressed"), "shield-ban", "contacts.view", ("contacts:suppress",), PEOPLE, "s"),
-    Place("smtp:inbox", _("Local inbox"), "inbox", "inbox.view", ("smtp:inbox", "smtp:letter", "smtp:system_"), SENDING, "l"),
+    Place(
+        "smtp:inbox",
+        _("Local inbox"),
+        "inbox",
+        "inbox.view",
+        ("smtp:inbox", "smtp:letter", "smtp:system_"),
+        SENDING,
+        "l",
+    ),
 )
 
 
