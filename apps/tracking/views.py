@@ -13,8 +13,8 @@ from apps.campaigns.models import Campaign
 from apps.tracking import selectors
 
 
-@require_safe
 @may("campaigns.view")
+@require_safe
 def campaign_statistics(request: WorkspaceRequest, campaign_uuid: UUID) -> HttpResponse:
     """Show opens, clicks and unsubscribes of one campaign."""
     campaign = within(request.workspace, Campaign.objects.all(), uuid=campaign_uuid)

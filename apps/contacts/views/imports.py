@@ -41,10 +41,9 @@ def new(request: WorkspaceRequest) -> HttpResponse:
     """Take a file."""
     form = UploadForm()
     if request.method == "POST":
-        is_too_big = getattr(request, "upload_too_big", False)
-        form = UploadForm(
-            request.POST, request.FILES, when_missing=import_files.too_big().message if is_too_big else ""
-        )
+        files = request.FILES  # reading them is what finds out
+        when_missing = import_files.too_big().message if getattr(request, "upload_too_big", False) else ""
+        form = UploadForm(request.POST, files, when_missing=when_missing)
         if form.is_valid():
             file = form.cleaned_data["file"]
             try:
