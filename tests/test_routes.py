@@ -26,6 +26,7 @@ from apps.smtp.models import InboxLetter, Transport
 
 UNSAFE = ("post", "put", "patch", "delete")
 OURS = ("core", "accounts", "contacts", "smtp", "campaigns", "tracking", "web")
+HTML_LETTER = b"Content-Type: text/html\r\n\r\n<p>Hello</p>"
 OF_INSTANCE = "/system-inbox/"  # letters of no workspace, for instance admins
 
 
@@ -94,7 +95,7 @@ def world(workspace: Workspace, owner: User, contact_list: ContactList, transpor
         message_id="<m@x.example>", email="p@x.example", email_hash=b"h" * 32, expires_at="2030-01-01T00:00:00Z",
     )  # fmt: skip
     for where in (workspace, None):
-        InboxLetter.objects.create(workspace=where, recipient="p@x.example", size=14, data=b"Subject: x\r\n\r\nx")
+        InboxLetter.objects.create(workspace=where, recipient="p@x.example", size=35, data=HTML_LETTER)
     return workspace
 
 

@@ -139,6 +139,19 @@ class TestPeople:
         assert suppression.is_suppressed(workspace.pk, email="ann@x.example")
         assert "Nothing is sent to this address." in text(owner_client.get(url("detail", **key)))
 
+    def test_takes_no_list_of_another_workspace(
+        self, owner_client: Client, make_contact: MakeContact, stranger: User
+    ) -> None:
+        foreign = ContactList.objects.create(workspace=Workspace.objects.get(slug="elsewhere"), name="Theirs")
+        contact = make_contact("ann@x.example", subscribed=False)
+
+        owner_client.post(url("subscribe", contact_uuid=contact.uuid), {"contact_list": str(foreign.uuid)})
+        added = owner_client.post(url("add"), {"email": "bob@x.example", "lists": [str(foreign.uuid)]})
+
+        assert added.status_code == 422
+        assert not Subscription.objects.exists()
+        assert "ann@x.example" in text(owner_client.get(url("list"), {"list": str(foreign.uuid)}))
+
     def test_shows_what_people_typed_as_text_only(self, owner_client: Client, make_contact: MakeContact) -> None:
         evil = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
         contact = make_contact("ann@x.example", first_name=evil, attributes={evil: evil})
@@ -266,6 +279,17 @@ class TestImport:
         owner_client.post(address, self.form(None, new_list="Fair"))
         job.refresh_from_db()
         assert (job.state, ContactList.objects.get()) == ("running", job.contact_list)
+
+    def test_puts_nobody_on_a_list_of_another_workspace(self, owner_client: Client, stranger: User) -> None:
+        foreign = ContactList.objects.create(workspace=Workspace.objects.get(slug="elsewhere"), name="Theirs")
+        self.upload(owner_client)
+        job = ImportJob.objects.get()
+
+        answer = owner_client.post(url("import_start", importjob_uuid=job.uuid), self.form(foreign))
+
+        assert answer.status_code == 422
+        job.refresh_from_db()
+        assert (job.state, job.contact_list) == ("uploaded", None)
 
     def test_needs_their_consent(self, owner_client: Client, contact_list: ContactList) -> None:
         self.upload(owner_client)
