@@ -32,17 +32,10 @@ PLACES = (
     Place("web:dashboard", _("Home"), "house", "workspace.view", ("web:dashboard",), letter="h"),
     Place("campaigns:list", _("Campaigns"), "send", "campaigns.view", ("campaigns:",), letter="c"),
     Place("contacts:list", _("Contacts"), "users", "contacts.view", ("contacts:",), PEOPLE, "p"),
+    Place("contacts:lists", _("Lists"), "list", "contacts.view", ("contacts:lists", "contacts:list_"), PEOPLE, "l"),
     Place("contacts:imports", _("Imports"), "file-up", "imports.view", ("contacts:import",), PEOPLE, "i"),
     Place("contacts:suppressed", _("Suppressed"), "shield-ban", "contacts.view", ("contacts:suppress",), PEOPLE, "s"),
-    Place(
-        "smtp:inbox",
-        _("Local inbox"),
-        "inbox",
-        "inbox.view",
-        ("smtp:inbox", "smtp:letter", "smtp:system_"),
-        SENDING,
-        "l",
-    ),
+    Place("smtp:inbox", _("Local inbox"), "inbox", "inbox.view", ("smtp:",), SENDING, "b"),
 )
 
 

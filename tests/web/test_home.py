@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 from apps.accounts.models import User, Workspace
 from apps.campaigns.models import Campaign, ContentVersion, Delivery
 from apps.smtp.models import Transport
+from apps.web import navigation
 from tests.web.conftest import Complaints, OpenPage
 from tests.web.test_screens import SIZES, check
 
@@ -103,6 +104,48 @@ def test_a_stranger_does_not_see_what_is_being_sent(
     make_campaign("November roast", "sending", STATES)
 
     assert stranger_client.get("/w/northlight/sending-now/").status_code == 404
+
+
+def test_every_place_exists_and_marks_its_own_pages(workspace: Workspace) -> None:
+    for place in navigation.PLACES:
+        found = navigation.entries(workspace.slug, "owner", place.route)
+
+        assert len(found) == len(navigation.PLACES)
+        assert [entry.word for entry in found if entry.is_current] == [place.word]
+
+
+@pytest.mark.parametrize(
+    ("view_name", "word"),
+    [
+        ("contacts:detail", "Contacts"),
+        ("contacts:list_edit", "Lists"),
+        ("contacts:import_detail", "Imports"),
+        ("contacts:suppression_add", "Suppressed"),
+        ("campaigns:person", "Campaigns"),
+        ("smtp:letter", "Local inbox"),
+        ("account_change_password", None),
+    ],
+)
+def test_a_page_belongs_to_its_place(view_name: str, word: str | None) -> None:
+    current = [str(entry.word) for entry in navigation.entries("northlight", "owner", view_name) if entry.is_current]
+
+    assert current == ([word] if word else [])
+
+
+def test_the_letters_of_the_places_differ() -> None:
+    letters = [place.letter for place in navigation.PLACES]
+
+    assert len(set(letters)) == len(letters)
+
+
+def test_a_viewer_is_offered_nothing_they_may_not_do(colleague: User) -> None:
+    client = Client()
+    client.force_login(colleague)
+
+    html = client.get("/w/northlight/").content.decode()
+
+    assert "Import a CSV" not in html
+    assert "New campaign" not in html
 
 
 @pytest.mark.browser

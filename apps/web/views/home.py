@@ -24,7 +24,13 @@ def home(request: HttpRequest) -> HttpResponse:
 @may("workspace.view")
 def dashboard(request: WorkspaceRequest) -> HttpResponse:
     """Show what is being sent, what was sent last, and on a new installation the first steps."""
-    return render(request, "web/dashboard.html", {"home": selectors.home(request.workspace)})
+    context = {
+        "home": selectors.home(request.workspace),
+        "may_import": request.may("contacts.import"),
+        "may_add": request.may("contacts.edit"),
+        "may_compose": request.may("campaigns.edit"),
+    }
+    return render(request, "web/dashboard.html", context)
 
 
 @may("campaigns.view")
