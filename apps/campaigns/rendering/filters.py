@@ -23,7 +23,7 @@ from apps.campaigns.rendering.budget import MAX_VALUE_CHARS, BudgetError
 Filter = Callable[..., Any]  # Jinja's own filters take and return anything; `weighed` looks at every result
 
 _TEXT = ("capitalize", "escape", "e", "lower", "string", "title", "trim", "truncate", "upper", "urlencode", "wordcount")
-_PLAIN = ("abs", "count", "d", "default", "dictsort", "first", "float", "int", "items", "last", "length", "list", "max")
+_PLAIN = ("abs", "count", "dictsort", "first", "float", "int", "items", "last", "length", "list", "max")
 _MORE = ("min", "reverse", "sort", "unique")
 _TESTS = (
     "boolean", "defined", "false", "float", "in", "integer", "iterable", "lower", "mapping", "none", "number",
@@ -131,11 +131,18 @@ def _date(value: object, format: str = "%Y-%m-%d") -> str:
     return value.strftime(format)
 
 
+def _default(value: object, default_value: object = "", boolean: bool = False) -> object:
+    """Return what stands in for a field that is missing or empty: a contact's empty name is no name."""
+    is_empty = value is None or isinstance(value, Undefined) or value == ""
+    return weighed(default_value if is_empty or (boolean and not value) else value)
+
+
 def allowed_filters() -> dict[str, Filter]:
     """Return the filters by name; everything else of Jinja's is left out on purpose."""
     filters = {name: _guarded(FILTERS[name], is_text=True) for name in _TEXT}
     filters.update({name: _guarded(FILTERS[name], is_text=False) for name in _PLAIN + _MORE})
-    return filters | {"join": _join, "replace": _replace, "round": _round, "sum": _sum, "date": _date}
+    ours = {"default": _default, "d": _default}
+    return filters | ours | {"join": _join, "replace": _replace, "round": _round, "sum": _sum, "date": _date}
 
 
 def allowed_tests() -> dict[str, Any]:

@@ -65,6 +65,7 @@ SENTENCES: Mapping[str, Promise] = {
     "bad_message_id": _("The email's Message-ID is not the one of its delivery."),
     "long_line": _("The email has a line longer than 998 bytes."),
     "bare_newline": _("The email has a line that does not end with CR LF."),
+    "control_character": _("The email has a control character on the wire."),
     "not_ascii": _("The email has bytes outside ASCII on the wire."),
     "bad_structure": _("The email is not made of a text and an HTML part."),
 }

@@ -28,10 +28,17 @@ class Encoded(str):
 def encode(content: bytes) -> bytes:
     """Return UTF-8 text with LF line ends as quoted-printable with CRLF; no line starts with a dot."""
     encoded = binascii.b2a_qp(content, istext=True)
+    if b" \n" in content or b"\t\n" in content:
+        # binascii forgets the room that an encoded blank at the end of a line takes
+        encoded = b"\n".join(_within_line(line) for line in encoded.split(b"\n"))
     if encoded.startswith(b".") or b"\n." in encoded:
         # some relays lose a dot at the start of a line
         encoded = _LEADING_DOTS.sub(_encode_dots, encoded)
     return encoded.replace(b"\n", b"\r\n")
+
+
+def _within_line(line: bytes) -> bytes:
+    return line if len(line) <= _LINE else line[:-3] + b"=\n" + line[-3:]
 
 
 def _encode_dots(found: re.Match[bytes]) -> bytes:
