@@ -59,7 +59,7 @@ def configuration(*, broker_url: str, limits: Limits, prefix: str = "") -> dict[
         "accept_content": ["json"],
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
-        "worker_soft_shutdown_timeout": 30,
+        "worker_soft_shutdown_timeout": limits.soft_shutdown,
         "worker_enable_soft_shutdown_on_idle": False,
         "worker_eta_task_limit": 100,
         "worker_hijack_root_logger": False,

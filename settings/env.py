@@ -34,6 +34,7 @@ class Environment(BaseSettings):
     vashsender_private_smtp_hosts: Annotated[str, NoDecode] = ""
     vashsender_tier: str = "low"
     vashsender_log_dir: Path | None = None
+    vashsender_run_dir: Path | None = None
     vashsender_allowed_hosts: Annotated[str, NoDecode] = ""
     vashsender_bounce_domain: str = ""
     given_database_url: str = Field(default="", alias="DATABASE_URL", repr=False)

@@ -46,6 +46,7 @@ class Limits:
     ring_patience: float = 300
     visibility: float = 3600
     stop: float = 330  # script stop, TimeoutStopSec for fan-out workers
+    soft_shutdown: float = 30  # after SIGQUIT: what is in hand may still end, then SIGKILL
     stuck: float = 1800
     canary: float = 30
     check_stuck: float = 300
@@ -114,6 +115,7 @@ SHORT = replace(
     ring_patience=10,
     visibility=40,
     stop=14,
+    soft_shutdown=3,
     stuck=21,
     canary=2,
     check_stuck=3,

@@ -22,6 +22,7 @@ def logging_config(level: str = "INFO") -> dict[str, Any]:
         "loggers": {
             "django.db.backends": {"level": "WARNING"},
             "mail.log": {"level": "ERROR"},
+            "celery.beat": {"level": "WARNING"},
             "celery.worker.strategy": {"level": "WARNING"},
             "celery.app.trace": {"level": "WARNING"},
         },

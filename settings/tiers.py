@@ -22,6 +22,20 @@ class Tier:
         """Return the child processes per worker for a machine with so many cores."""
         return max(self.concurrency_min, min(self.concurrency_max, cores * 2))
 
+    @property
+    def mail_workers(self) -> tuple[str, ...]:
+        """The names of the workers that carry letters."""
+        return tuple(f"mail{number}" for number in range(1, self.workers + 1)) if self.workers > 1 else ("mail",)
+
+    def pool_options(self, cores: int) -> tuple[str, ...]:
+        """Return what `celery worker` is told about the child processes of one mail worker."""
+        return (
+            f"--concurrency={self.concurrency(cores)}",
+            f"--max-tasks-per-child={self.max_tasks_per_child}",
+            f"--max-memory-per-child={self.max_memory_per_child_kib}",
+            f"--prefetch-multiplier={self.prefetch}",
+        )
+
 
 TIERS: dict[str, Tier] = {
     tier.name: tier

@@ -64,3 +64,14 @@ def last_settled() -> float | None:
         )
         (age,) = cursor.fetchone()
     return None if age is None else float(age)
+
+
+@register_progress("campaigns")
+def last_prepared() -> float | None:
+    """Return how many seconds ago a campaign that is being prepared made a slice."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT extract(epoch FROM now() - max(moved_at)) FROM campaigns_campaign WHERE state = 'preparing'"
+        )
+        (age,) = cursor.fetchone()
+    return None if age is None else float(age)
