@@ -128,7 +128,7 @@ def mailbox_line(name: str, display_name: str, address: str) -> bytes:
 
 def list_id_line(list_name: str, list_id: str) -> bytes:
     """Return List-Id: a phrase and a stable name in the form of a domain (RFC 2919)."""
-    identifier = clean_line(list_id).strip("<>")
+    identifier = domain_to_ascii(clean_line(list_id).strip("<>"))
     if not _DOMAIN.match(identifier):
         raise RenderError.of("bad_header", detail="List-Id")
     if not clean_line(list_name):

@@ -71,7 +71,8 @@ def compose(frozen: Frozen, letter: Letter) -> Envelope:
         ),
     )
     rcpt_to = headers.ascii_address(letter.to_email)
-    return Envelope(mail_from=letter.mail_from, rcpt_to=rcpt_to, data=wire, message_id=letter.message_id)
+    mail_from = headers.ascii_address(letter.mail_from) if letter.mail_from else ""
+    return Envelope(mail_from=mail_from, rcpt_to=rcpt_to, data=wire, message_id=letter.message_id)
 
 
 def preview(frozen: Frozen, fields: Mapping[str, object], *, urls: Mapping[str, str] | None = None) -> Rendered:

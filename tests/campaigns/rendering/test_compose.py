@@ -64,6 +64,16 @@ def test_an_envelope_carries_one_recipient_and_its_return_path() -> None:
     assert envelope.message_id == "<d7@northlight.example>"
 
 
+def test_a_sender_with_a_domain_outside_ascii() -> None:
+    letter = make_letter(mail_from="b+x@пример.example", list_id="list-1.пример.example")
+
+    envelope = compose(frozen_here(from_email="news@пример.example"), letter)
+
+    assert envelope.mail_from == "b+x@xn--e1afmkfd.example"
+    assert b"From: Northlight <news@xn--e1afmkfd.example>\r\n" in envelope.data
+    assert b"List-Id: News <list-1.xn--e1afmkfd.example>\r\n" in envelope.data
+
+
 def test_the_structure_is_text_first() -> None:
     parts = list(parse(compose(frozen_here(), make_letter()).data).iter_parts())
 
