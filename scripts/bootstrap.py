@@ -17,6 +17,7 @@ COMMANDS = {
     "test": ["scripts/suite.py"],
     "check": ["scripts/static_checks.py"],
     "setup": [],
+    "install": [],
 }
 
 
@@ -30,7 +31,7 @@ def main(arguments: list[str]) -> int:
         # Answers --help and a mistyped option at once, not after minutes of set-up.
         rest += ["--data", str(_data_dir(rest))]
     try:
-        _set_up(packages.PRODUCT_LOCK if command == "start" else packages.DEVELOPMENT_LOCK)
+        _set_up(packages.PRODUCT_LOCK if command in ("start", "install") else packages.DEVELOPMENT_LOCK)
     except SetupError as error:
         print(error, file=sys.stderr)
         return 1

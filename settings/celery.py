@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from settings.limits import Limits
@@ -72,6 +73,8 @@ def configuration(*, broker_url: str, limits: Limits, prefix: str = "") -> dict[
         "beat_schedule": beat_schedule(limits),
         "beat_scheduler": "core.beat:LeaderScheduler",
         "beat_max_loop_interval": min(5.0, limits.sweep),
+        # Or Celery signs out of the database after every task; `core.database` looks after the connection instead.
+        "CELERY_DB_REUSE_MAX": sys.maxsize,
         "timezone": "UTC",
         "enable_utc": True,
     }

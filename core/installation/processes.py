@@ -19,7 +19,7 @@ from settings.tiers import Tier
 
 # To the worker's main process alone: a signal to the group would end the letters in its pool's hands.
 # SIGQUIT gives back what is not started; PostgreSQL knows the rest.
-STOP_WORKER = (StopStep(signal.SIGTERM, REAL.stop), StopStep(signal.SIGQUIT, 30), KILL)
+STOP_WORKER = (StopStep(signal.SIGTERM, REAL.stop), StopStep(signal.SIGQUIT, REAL.soft_shutdown), KILL)
 WORKER_THREADS = 8
 
 
@@ -43,11 +43,8 @@ class Processes:
 
     def mail_workers(self) -> list[ChildSpec]:
         """The workers that carry letters."""
-        count = self.tier.workers
-        return [
-            self._worker(f"mail{number or ''}", queues="campaigns,email", options=self._pool_options())
-            for number in (range(1, count + 1) if count > 1 else [0])
-        ]
+        options = [*self.tier.pool_options(os.cpu_count() or 1)]
+        return [self._worker(name, queues="campaigns,email", options=options) for name in self.tier.mail_workers]
 
     def default_worker(self) -> ChildSpec:
         """The worker for sweeps and checks, which never waits behind letters."""
@@ -102,14 +99,6 @@ class Processes:
         arguments = ["-q", "-A", "core", "worker", f"--queues={queues}", f"--hostname={name}@%h"]
         arguments += ["--without-gossip", "--without-mingle", *options]
         return replace(self._python(name, "celery", *arguments, rank=2), stop=STOP_WORKER)
-
-    def _pool_options(self) -> list[str]:
-        return [
-            f"--concurrency={self.tier.concurrency(os.cpu_count() or 1)}",
-            f"--max-tasks-per-child={self.tier.max_tasks_per_child}",
-            f"--max-memory-per-child={self.tier.max_memory_per_child_kib}",
-            f"--prefetch-multiplier={self.tier.prefetch}",
-        ]
 
     def _python(self, name: str, module: str, *arguments: str, rank: int = 0) -> ChildSpec:
         return ChildSpec(
