@@ -213,3 +213,12 @@ def test_broken_content_sends_no_test_letter(draft: Campaign) -> None:
     with pytest.raises(ContentError):
         test_letters.send(draft, to=["me@example.com"])
     assert not Delivery.objects.exists()
+
+
+def test_message_ids_of_an_international_domain_are_ascii(draft: Campaign) -> None:
+    Campaign.objects.update(from_email="news@exämple.com")
+    draft.refresh_from_db()
+
+    lifecycle.schedule(draft, by=None)
+
+    assert draft.message_domain == "xn--exmple-cua.com"

@@ -14,6 +14,7 @@ from apps.campaigns.services.claims import Claimed
 from apps.campaigns.states import DeliveryKind
 from apps.smtp import bounces
 from apps.smtp.budget import Budget
+from apps.smtp.envelope import InvalidEnvelopeError
 from apps.smtp.outcome import Deferred, Outcome, Rejected, Withheld
 from apps.smtp.pool import connections
 from apps.smtp.services import accounts, post_office
@@ -95,7 +96,7 @@ def send_single(delivery_id: int, *, started: float) -> None:
         return
     try:
         envelope = composing.compose(claimed)
-    except RenderError as error:
+    except (RenderError, InvalidEnvelopeError) as error:
         outcomes.fail_unrendered(claimed, code=error.code, text=error.message)
         return
     _carry(claimed, envelope, started=started)

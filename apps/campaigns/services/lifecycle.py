@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import User
 from apps.campaigns import rendering
 from apps.campaigns.models import Campaign, ContentVersion, Delivery
+from apps.campaigns.rendering.urls import domain_to_ascii
 from apps.campaigns.services import history
 from apps.campaigns.states import CampaignState, DeliveryState, sources_of
 from core import clock, jobs
@@ -67,6 +68,11 @@ def freeze_content(campaign: Campaign) -> ContentVersion:
     )
 
 
+def message_domain(campaign: Campaign) -> str:
+    """Return the domain of the campaign's Message-IDs in A-labels."""
+    return domain_to_ascii(campaign.from_email.rpartition("@")[2])
+
+
 def check_transport(campaign: Campaign) -> None:
     """Refuse accounts that must not or cannot carry letters.
 
@@ -118,7 +124,7 @@ def schedule(campaign: Campaign, *, by: User | None, at: dt.datetime | None = No
             content=content,
             audience_list_ids=sorted(campaign.lists.values_list("pk", flat=True)),
             excluded_list_ids=sorted(campaign.excluded_lists.values_list("pk", flat=True)),
-            message_domain=campaign.from_email.rpartition("@")[2],
+            message_domain=message_domain(campaign),
             scheduled_at=at or Now(),
             moved_at=Now(),
         )

@@ -33,7 +33,7 @@ def send(campaign: Campaign, *, to: list[str], as_contact: Contact | None = None
     targets = [addresses.parse(text) for text in to]
     lifecycle.check_transport(campaign)
     content = lifecycle.freeze_content(campaign)
-    domain = campaign.from_email.rpartition("@")[2]
+    domain = lifecycle.message_domain(campaign)
     with transaction.atomic():
         made = []
         for address in targets:
