@@ -19,6 +19,7 @@ from settings.tiers import TIERS
 
 RUN_DIR = Path("/run/vashsender")
 LOG_DIR = Path("/var/log/vashsender")
+COLD_SECONDS = 5  # after its soft shutdown a worker still ends its children by itself
 
 
 def main() -> int:
@@ -55,7 +56,7 @@ def plan() -> Iterator[tuple[str, object]]:
     yield "environment", environment
     limits, problem = _limits("settings.production" if environment == "production" else "settings.development")
     yield "stop_seconds", round(limits.stop)
-    yield "quit_seconds", round(limits.soft_shutdown)
+    yield "quit_seconds", round(limits.soft_shutdown) + COLD_SECONDS
     if problem:
         yield "problem", problem
 
