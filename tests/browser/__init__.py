@@ -1,0 +1,1 @@
+"""Tests that use the product as people do, in a real browser."""
