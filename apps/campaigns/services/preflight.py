@@ -41,6 +41,8 @@ _STEPS: dict[str, Step] = {
     "missing_postal_address": "footer",
     "no_postal_address": "address",
 }
+# What can be said about a campaign without content.
+_BESIDE_CONTENT = frozenset(code for code, step in _STEPS.items() if step in ("settings", "address"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +137,17 @@ def _of_sender(campaign: Campaign) -> Iterator[Check]:
 
 def _of_content(campaign: Campaign) -> Iterator[Check]:
     found = rendering.findings(lifecycle.source_of(campaign))
-    # One fact, one line: a missing address is said once, and without content nothing else of it can be looked at.
+    if not campaign.html.strip():
+        # Without content nothing else of it can be looked at: one fact, one line.
+        empty = rendering.ContentError.of("empty_body")
+        found = [
+            rendering.Finding(empty.code, "blocks", empty.message),
+            *(f for f in found if f.code in _BESIDE_CONTENT),
+        ]
     codes = {finding.code for finding in found}
     for finding in found:
         if finding.code == "bad_sender" and not campaign.from_email:
-            continue
-        if "empty_body" in codes and finding.code in {"missing_unsubscribe", "missing_postal_address"}:
-            continue
+            continue  # said by `_of_sender`
         title, _dot, detail = finding.message.partition(". ")
         title = title if detail else title.removesuffix(".")
         level: Level = "bad" if finding.level == "blocks" else "warn"
@@ -150,10 +156,10 @@ def _of_content(campaign: Campaign) -> Iterator[Check]:
         ({"empty_subject", "subject_too_long"}, "subject", _("The subject is written")),
         ({"missing_unsubscribe", "empty_body"}, "unsubscribe", _("Unsubscribing takes one click")),
         ({"missing_postal_address", "no_postal_address", "empty_body"}, "address", _("Your postal address is shown")),
-        ({"html_too_large"}, "size", _("The size is below what Gmail clips")),
-        ({"active_content"}, "active", _("No scripts or forms")),
-        ({"images_without_alt", "insecure_images"}, "images", _("Images have words and https addresses")),
-        ({"relative_links", "doubtful_links"}, "links", _("Links are complete")),
+        ({"html_too_large", "empty_body"}, "size", _("The size is below what Gmail clips")),
+        ({"active_content", "empty_body"}, "active", _("No scripts or forms")),
+        ({"images_without_alt", "insecure_images", "empty_body"}, "images", _("Images have words and https addresses")),
+        ({"relative_links", "doubtful_links", "empty_body"}, "links", _("Links are complete")),
     ):
         if not wrong & codes:
             yield Check(code, "ok", words)
