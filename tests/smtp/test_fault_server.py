@@ -39,7 +39,7 @@ def test_faults_strike_by_recipient_count_and_share(pool: Pool) -> None:
 
 def test_as_a_process_it_writes_a_line_before_it_says_250(pool: Pool, tmp_path: Path) -> None:
     letters = tmp_path / "letters.jsonl"
-    command = [sys.executable, "-m", "tests.fault_server", "--port", "0", "--letters", str(letters)]
+    command = [sys.executable, "-m", "apps.smtp.faults", "--port", "0", "--letters", str(letters)]
     script = json.dumps([{"stage": "rcpt", "action": "550 5.1.1 No", "recipient": "gone@example.com"}])
     process = subprocess.Popen([*command, "--script", script], stdout=subprocess.PIPE, text=True)
     try:
@@ -52,8 +52,9 @@ def test_as_a_process_it_writes_a_line_before_it_says_250(pool: Pool, tmp_path: 
         accepted = send(server, pool, "ann@example.com", port=port)
 
         assert (type(refused), type(accepted)) == (Rejected, Accepted)
-        (line,) = [json.loads(line) for line in letters.read_text().splitlines()]
-        assert (line["recipient"], line["message_id"]) == ("ann@example.com", "<1@vash.test>")
+        no, yes_ = [json.loads(line) for line in letters.read_text().splitlines()]
+        assert no == {"what": "refused", "recipient": "gone@example.com", "reply": "550 5.1.1 No"}
+        assert (yes_["what"], yes_["recipient"], yes_["message_id"]) == ("accepted", "ann@example.com", "<1@vash.test>")
     finally:
         pool.close_all()
         process.terminate()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import contextlib
 import dataclasses
 import datetime as dt
 import ipaddress
 import re
+import shutil
 import socket
 import ssl
 import struct
@@ -21,33 +23,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from apps.smtp.faults.script import Fault
+
 if TYPE_CHECKING:
-    from tests.fault_server import FaultServer
-
-ACTIONS = ("drop", "rst", "hang", "trickle", "flood", "garbage", "slow", "accept_then_drop")
-
-
-@dataclasses.dataclass(frozen=True)
-class Fault:
-    """What to do at a stage instead of behaving.
-
-    Args:
-        stage: connect, banner, ehlo, starttls, handshake, auth, mail, rcpt, data, body, dot, rset, quit.
-        action: one of ACTIONS, or the reply to give ("451 4.7.1 Try later"). `slow` waits `seconds`, then behaves;
-            `accept_then_drop` (at dot) keeps the letter and hangs up without a word.
-        recipient: only for this recipient; None is every one. Known from RCPT on.
-        nth: only the n-th time (from 1) that the stage is reached; None is every time.
-        times: at most so often; None is always.
-        share: only with this probability.
-    """
-
-    stage: str
-    action: str
-    recipient: str | None = None
-    nth: int | None = None
-    times: int | None = None
-    share: float = 1.0
-    seconds: float = 0.2
+    from apps.smtp.faults.server import FaultServer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,9 +40,10 @@ class Letter:
     data: bytes
     connection: int
     username: str
+    is_answered: bool = True  # False: taken, and hung up on without a word
 
 
-class HangUp(Exception):
+class HangUp(Exception):  # noqa: N818 - it ends a conversation, it is no error
     """Ends a conversation; `reset` sends RST instead of FIN."""
 
     def __init__(self, *, reset: bool = False) -> None:
@@ -162,13 +142,11 @@ class Conversation:
         elif not self._misbehave("data", self.recipients[0]):
             self.say("354 End with a dot")
             data = self._body()
-            keep = not (fault := self._next("dot"))
-            if fault and fault.action in ("slow", "accept_then_drop"):
-                keep = True
-            if keep:
-                self._keep(data)
+            fault = self._next("dot")
+            if fault is None or fault.action in ("slow", "accept_then_drop"):
+                self._keep(data, is_answered=fault is None or fault.action == "slow")
             if not fault or not self._act(fault):
-                self.say(f"250 2.0.0 Queued as {len(self.server.letters)}")
+                self.say(f"250 2.0.0 Queued as {self.server.accepted}")
 
     def _do_rset(self, _rest: str) -> None:
         self.recipients = []
@@ -199,12 +177,14 @@ class Conversation:
         del self.buffer[: end + 3]
         return re.sub(rb"(?m)^\.", b"", stuffed)
 
-    def _keep(self, data: bytes) -> None:
+    def _keep(self, data: bytes, *, is_answered: bool) -> None:
         found = re.search(rb"(?mi)^message-id:\s*(\S+)", data)
         message_id = found[1].decode("ascii", "replace") if found else ""
         for recipient in self.recipients:
             self.server.keep(
-                Letter(message_id, recipient, self.mail_from, time.time(), data, self.number, self.username)
+                Letter(
+                    message_id, recipient, self.mail_from, time.time(), data, self.number, self.username, is_answered
+                )
             )
 
     def _next(self, stage: str) -> Fault | None:
@@ -213,7 +193,11 @@ class Conversation:
     def _misbehave(self, stage: str, recipient: str = "") -> bool:
         """Return True when a fault has answered in the server's place."""
         fault = self.server.fault_at(stage, recipient)
-        return fault is not None and self._act(fault)
+        if fault is None:
+            return False
+        if recipient and fault.reply:
+            self.server.refuse(recipient, fault.reply)
+        return self._act(fault)
 
     def _act(self, fault: Fault) -> bool:
         match fault.action:
@@ -295,6 +279,7 @@ def certificate() -> Path:
         .sign(key, hashes.SHA256())
     )
     folder = Path(tempfile.mkdtemp(prefix="fault-server-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     path = folder / "certificate.pem"
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -305,6 +290,7 @@ def certificate() -> Path:
 
 @lru_cache(maxsize=1)
 def server_tls() -> ssl.SSLContext:
+    """Return the server's side of TLS with that certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate())
     return context

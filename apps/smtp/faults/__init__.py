@@ -1,0 +1,1 @@
+"""An SMTP server that fails on purpose: the witness of the drill and of the tests. It carries nobody's mail."""
