@@ -117,7 +117,12 @@ class MappingForm(forms.Form):
         label=_("Add them to"), queryset=ContactList.objects.none(), to_field_name="uuid", required=False,
         empty_label=_("A new list…"),
     )  # fmt: skip
-    new_list = forms.CharField(label=_("Name of the new list"), max_length=120, required=False)
+    new_list = forms.CharField(
+        label=_("Name of the new list"),
+        max_length=120,
+        required=False,
+        help_text=_("Only where you chose a new list above."),
+    )
     agreed = forms.BooleanField(
         label=_("These people agreed to get email from us"),
         error_messages={"required": _("Without their consent they must not be written to.")},

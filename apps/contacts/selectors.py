@@ -118,12 +118,6 @@ def rejects(job: ImportJob, *, after: int = 0) -> QuerySet[ImportReject]:
     return ImportReject.objects.filter(job=job, line__gt=after).order_by("line")
 
 
-def reject_codes(job: ImportJob) -> dict[str, int]:
-    """Return how many rows were refused for each reason, the most frequent first."""
-    counted = ImportReject.objects.filter(job=job).values("code").annotate(n=Count("pk")).order_by("-n", "code")
-    return {row["code"]: row["n"] for row in counted}
-
-
 def _matching(workspace: Workspace, wanted: Filter) -> QuerySet[Contact]:
     found = Contact.objects.filter(workspace=workspace)
     for word in wanted.query.split()[:5]:

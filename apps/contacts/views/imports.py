@@ -164,7 +164,6 @@ def _rejects_of(request: WorkspaceRequest, job: ImportJob) -> dict[str, Any]:
     shown = len(rows) + paging.number(request, "shown")
     return {
         "rejects": rows,
-        "codes": selectors.reject_codes(job),
         "shown": shown,
         "next_url": paging.url(after=rows[-1].line, shown=shown) if more else "",
         "may_import": request.may("contacts.import"),
