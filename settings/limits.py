@@ -34,6 +34,7 @@ class Limits:
     mark_to_dot: float = 5  # longer between marker and dot: the dot is not sent
     inline_begin_margin: float = 240  # inline: no letter begins later than soft - this
 
+    retry_scale: float = 1  # every wait before another attempt (`campaigns/retries.py`) is multiplied by this
     lease: float = 120
     heartbeat: float = 30
     deadline_margin: float = 30  # attempt_deadline = hard limit of the carrying task + this
@@ -103,6 +104,7 @@ SHORT = replace(
     record_margin=1,
     mark_to_dot=2,
     inline_begin_margin=7.5,
+    retry_scale=1 / 300,
     lease=4,
     heartbeat=1,
     deadline_margin=2,

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from settings import celery as celery_settings
 from settings.base import *  # noqa: F403
 from settings.base import DATABASES, REDIS_URL
+from settings.clocks import chosen
 from settings.env import env
-from settings.limits import REAL, SHORT, TaskLimit
 
-LIMITS = SHORT if os.environ.get("VASHSENDER_TEST_CLOCK") == "short" else REAL
 # A test that wants a limit to strike may break the table's inequalities on purpose: offer=60 single=9/30
-_changes: dict[str, Any] = {}
-for _change in os.environ.get("VASHSENDER_TEST_LIMITS", "").split():
-    _name, _, _value = _change.partition("=")
-    _hard, _, _soft = _value.partition("/")
-    _changes[_name] = TaskLimit(int(_hard), int(_soft)) if _soft else float(_value)
-LIMITS = replace(LIMITS, **_changes)
+LIMITS = chosen(os.environ.get("VASHSENDER_TEST_CLOCK", ""), os.environ.get("VASHSENDER_TEST_LIMITS", ""))
 SECRET_KEY = os.environ.get("VASHSENDER_SECRET_KEY", "only-for-tests-0123456789-0123456789-0123456789")
 ENCRYPTION_KEYS = env.encryption_keys or ["dGVzdHMtb25seS10ZXN0cy1vbmx5LXRlc3RzLW9ubHk="]
 DATA_DIR = Path(os.environ.get("VASHSENDER_DATA") or tempfile.gettempdir()) / "vashsender-tests"

@@ -100,8 +100,8 @@ def _unknown(claimed: Claimed, base: dict[str, Any], *, stage: str, reason: str)
         "is_ambiguous": True,
     }
     if claimed.policy == Policy.RETRY_ONCE:
-        pause = retries.AMBIGUOUS_PAUSE.total_seconds()
-        return Result(**shared, state="retry_once", reason="retry_once", wait_seconds=pause)
+        pause = retries.AMBIGUOUS_PAUSE * settings.LIMITS.retry_scale
+        return Result(**shared, state="retry_once", reason="retry_once", wait_seconds=pause.total_seconds())
     return Result(**shared, state=DeliveryState.UNCONFIRMED, reason="no_reply")
 
 
@@ -112,7 +112,7 @@ def _deferred(claimed: Claimed, base: dict[str, Any], outcome: Deferred) -> Resu
         return Result(**shared, state=DeliveryState.FAILED, reason=outcome.failure.value)
     # Trouble of the line or the account says nothing about this letter: its schedule does not grow.
     step = claimed.attempts if outcome.counted else 1
-    wait = max(retries.wait_after(step), outcome.retry_after or timedelta())
+    wait = max(retries.wait_after(step) * settings.LIMITS.retry_scale, outcome.retry_after or timedelta())
     return Result(**shared, state=DeliveryState.QUEUED, reason=outcome.failure.value, wait_seconds=wait.total_seconds())
 
 

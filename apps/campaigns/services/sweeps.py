@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import connection, transaction
 
+from apps.campaigns import retries
 from apps.campaigns.models import Delivery
 from apps.campaigns.services import batching, dispatch, lifecycle
 from apps.campaigns.states import Policy
@@ -57,6 +58,7 @@ def sweep() -> Swept | None:
 
 def reap(swept: Swept) -> None:
     """Take back what its holder can no longer send, and hold or retry what nobody can know."""
+    pause = retries.AMBIGUOUS_PAUSE * settings.LIMITS.retry_scale
     with connection.cursor() as cursor:
         # Before the marker a letter is provably unsent; the raised token keeps its former holder from marking it.
         cursor.execute(
@@ -82,12 +84,12 @@ def reap(swept: Swept) -> None:
                UPDATE campaigns_delivery d
                SET state = CASE WHEN d.policy = %s AND d.ambiguous_count = 0 THEN 'queued' ELSE 'unconfirmed' END,
                    token = d.token + CASE WHEN d.policy = %s AND d.ambiguous_count = 0 THEN 1 ELSE 0 END,
-                   due_at = CASE WHEN d.policy = %s AND d.ambiguous_count = 0 THEN now() + interval '10 minutes'
+                   due_at = CASE WHEN d.policy = %s AND d.ambiguous_count = 0 THEN now() + %s * interval '1 second'
                                  ELSE d.due_at END,
                    reason = 'process_died', failure = 'ambiguous', last_stage = 'dot', rung_at = NULL,
                    ambiguous_count = d.ambiguous_count + 1, moved_at = now()
                FROM late WHERE d.id = late.id""",
-            [REAP_LIMIT, *[Policy.RETRY_ONCE.value] * 3],
+            [REAP_LIMIT, *[Policy.RETRY_ONCE.value] * 3, pause.total_seconds()],
         )
         swept.unconfirmed = cursor.rowcount
     if swept.crashed:
