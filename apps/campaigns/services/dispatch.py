@@ -17,7 +17,7 @@ from apps.smtp.budget import Budget
 from apps.smtp.envelope import InvalidEnvelopeError
 from apps.smtp.outcome import Deferred, Outcome, Rejected, Withheld
 from apps.smtp.pool import connections
-from apps.smtp.services import accounts, post_office
+from apps.smtp.services import configs, post_office
 from core import jobs, worker
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ def _carry(claimed: Claimed, envelope: composing.Envelope, *, started: float) ->
         dot_cap=limits.dot_cap,
         stall_limit=limits.mark_to_dot,
     )
-    config = accounts.config_of(claimed.transport_id)
+    config = configs.config_of(claimed.transport_id)
     hold = worker.SoftLimitHold()
     marker = Marker(claimed, hold)
     try:
