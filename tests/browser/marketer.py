@@ -95,9 +95,8 @@ def picture_for_readme(page: Page, name: str) -> None:
 
 def reckoning(page: Page) -> dict[str, int]:
     """Return the account's sum as the page writes it."""
-    words = page.locator("dl.reckon dt").all_inner_texts()
-    figures = page.locator("dl.reckon dd").all_inner_texts()
-    return {word.strip().lower(): number(figure) for word, figure in zip(words, figures, strict=True)}
+    read = "lists => lists.flatMap(l => [...l.children].map(c => ['dt', 'dd'].map(n => c.querySelector(n).innerText)))"
+    return {word.strip().lower(): number(figure) for word, figure in page.locator("dl.reckon").evaluate_all(read)}
 
 
 def number(text: str) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Error as BrowserError
 
 from tests.browser import installation, marketer, sheet
 from tests.browser.installation import RunningInstallation
@@ -249,17 +250,24 @@ def send_and_watch(job: Job) -> None:
     page = job.page
     page.get_by_role("button", name="Send to 480 people").click()
     page.wait_for_url(f"**/campaigns/{job.campaign}/")
+    job.desk.look(page, "live-begun", heading=CAMPAIGN)
     seen: list[int] = []
+    is_half_seen = False
     while page.locator("#live").count():
-        account = marketer.reckoning(page) if page.locator("#live dl.reckon").count() else {}
+        try:
+            account = marketer.reckoning(page)
+        except BrowserError as error:  # it has just become the report
+            assert "navigation" in str(error) or "destroyed" in str(error), error
+            continue
         if account:
             parts = sum(value for word, value in account.items() if word != "audience")
             assert parts == account["audience"], "the account adds up at every moment"
             seen.append(account["sent"])
-        if len(seen) == 1:
-            job.desk.look(page, "live")
-        page.wait_for_timeout(300)
-        assert len(seen) < 600, "the campaign did not finish"
+            if not is_half_seen and 0 < account["sent"] < account["audience"]:
+                is_half_seen = True
+                job.desk.keep_picture(page, "live-half")
+        page.wait_for_timeout(200)
+        assert len(seen) < 900, "the campaign did not finish"
     expect(page.locator("h1")).to_have_text(CAMPAIGN, timeout=SOON)
     assert seen == sorted(seen), "nothing that was sent is taken back"
 
