@@ -102,8 +102,14 @@ DATABASES: dict[str, Any] = {
         env.database_url or "postgresql:///vashsender", conn_max_age=600, conn_health_checks=False
     )
 }
-DATABASES["default"].setdefault("OPTIONS", {}).update({"connect_timeout": 5, "application_name": "vashsender"})
-
+DATABASES["default"].setdefault("OPTIONS", {}).update(
+    {
+        "connect_timeout": 5,
+        "application_name": "vashsender",
+        # Only `core.database.execute` prepares; None behind a pooler that does not know prepared statements.
+        "prepare_threshold": 0 if env.vashsender_prepared_statements else None,
+    }
+)
 REDIS_URL: str = env.redis_url
 CACHES: dict[str, Any] = {
     "default": {
