@@ -106,10 +106,11 @@ DATABASES["default"].setdefault("OPTIONS", {}).update(
     {
         "connect_timeout": 5,
         "application_name": "vashsender",
-        # Only `core.database.execute` prepares; None behind a pooler that does not know prepared statements.
-        "prepare_threshold": 0 if env.vashsender_prepared_statements else None,
     }
 )
+# Only `core.database.execute` prepares statements; off behind a pooler that does not know them.
+PREPARED_STATEMENTS: bool = env.vashsender_prepared_statements
+
 REDIS_URL: str = env.redis_url
 CACHES: dict[str, Any] = {
     "default": {
