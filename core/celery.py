@@ -8,10 +8,12 @@ from typing import Any
 from celery import Celery, Task
 from celery.signals import setup_logging, task_prerun, worker_init, worker_shutting_down
 
-from core import database, worker
+from core import broker, database, worker
 from settings.env import default_settings_module
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", default_settings_module())
+
+broker.outlive()
 
 app = Celery("vashsender")
 

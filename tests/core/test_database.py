@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.db import connection, transaction
-from django.db.utils import ProgrammingError
+from django.db.utils import OperationalError, ProgrammingError
 
 from core import database
 from core.celery import app
@@ -84,6 +84,35 @@ def test_a_transaction_that_an_interrupted_task_left_open_is_abandoned(kept: Non
 
     assert connection.get_autocommit()
     assert "never_committed" not in connection.introspection.table_names()
+
+
+def _prepared() -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        return {row[0] for row in cursor.fetchall()}
+
+
+def test_a_hot_statement_says_what_it_did_and_is_planned_once(kept: None) -> None:
+    done = [database.execute("SELECT %(n)s::int + 1", {"n": number}) for number in (1, 2)]
+
+    assert done == [database.Executed(1, (2,)), database.Executed(1, (3,))]
+    assert _prepared() == {"SELECT $1::int + 1"}
+
+
+def test_a_hot_statement_joins_the_open_transaction(kept: None) -> None:
+    with transaction.atomic():
+        database.execute("CREATE TABLE never_committed ()", ())
+        transaction.set_rollback(True)
+
+    assert "never_committed" not in connection.introspection.table_names()
+
+
+def test_a_hot_statement_raises_what_other_cursors_raise(kept: None) -> None:
+    with pytest.raises(ProgrammingError):
+        database.execute("SELECT no_such_column", ())
+    _end_backend(_backend())
+    with pytest.raises(OperationalError):
+        database.execute("SELECT 1", ())
 
 
 def test_celery_leaves_the_connection_to_us() -> None:

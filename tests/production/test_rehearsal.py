@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -113,8 +114,9 @@ def test_what_does_not_end_is_told_to_quit_then_killed(run: MakeRun, production:
     one.wait_for_end()
 
     said = stopped.stdout.splitlines()
-    assert "Still there after 1 s: default mail. Sending SIGQUIT." in said
-    assert any(line.startswith("Still there after 6 s more: default") for line in said)
+    # On a busy machine beat, too, may need longer than the second it was given.
+    assert any(re.fullmatch(r"Still there after 1 s: (beat )?default mail\. Sending SIGQUIT\.", line) for line in said)
+    assert any(re.match(r"Still there after 6 s more: (beat )?default", line) for line in said)
     assert any(line.startswith("default (pid") and "ended after SIGKILL" in line for line in said)
     assert any(line.startswith("mail (pid") and "ended after SIG" in line for line in said)
     assert (stopped.returncode, living) == (0, [])

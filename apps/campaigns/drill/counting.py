@@ -43,6 +43,8 @@ class Witness:
             self.copies[seen["message_id"]] += 1
             self.moments.append(seen["at"])
             self.unanswered += not seen["is_answered"]
+        elif seen["what"] == "silent":
+            self.unanswered += 1
         elif _BAD_ADDRESS.match(seen["reply"]):
             self.bad_addresses.add(seen["recipient"])
 

@@ -116,7 +116,8 @@ class Crew:
         """Start again what ended by itself, as a supervisor does."""
         for name, process in list(self._running.items()):
             if process.poll() is not None:
-                self._say(f"{name} ended by itself with status {process.returncode} and is started again")
+                last = children.last_words(self._logs / f"{name}.log")
+                self._say(f"{name} ended by itself with status {process.returncode} and is started again: {last}")
                 self._start(name)
 
     def look_at_memory(self) -> None:

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,32 +24,39 @@ PASSED_ON = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", 
 
 
 def surroundings() -> dict[str, str]:
-    """Return the part of this process's environment that a drill may see."""
-    return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    """Return the environment in which a drill begins: what a process needs, and a default for every setting of ours.
+
+    Every name that `settings.env` reads is given, or a `.env` beside the code would fill it in. It is imported here
+    and not above: the drill's own process reads its settings only when its services run.
+    """
+    from settings.env import Environment
+
+    fields = Environment.model_fields.items()
+    settings = {
+        (field.alias or name).upper(): str(field.default) for name, field in fields if field.default is not None
+    }
+    return {**settings, **{name: os.environ[name] for name in PASSED_ON if name in os.environ}}
 
 
-def environment(folder: Path, plan: Plan, *, database_url: str, redis_url: str) -> dict[str, str]:
+def environment(
+    base: Mapping[str, str], folder: Path, plan: Plan, *, database_url: str, redis_url: str
+) -> dict[str, str]:
     """Return the whole environment of the drill's processes.
 
-    Every name that `settings.env` reads is given, or a `.env` beside the code would fill it in.
+    Args:
+        base: what `surroundings` gave to the drill.
     """
     return {
-        **surroundings(),
+        **base,
         "DJANGO_SETTINGS_MODULE": "settings.drill",
         "VASHSENDER_DRILL_CLOCK": plan.clock,
-        "VASHSENDER_ENV": "development",
-        "VASHSENDER_DEBUG": "0",
         "VASHSENDER_DATA": str(folder),
         "VASHSENDER_SECRET_KEY": secrets.token_urlsafe(50),
         "VASHSENDER_ENCRYPTION_KEYS": base64.urlsafe_b64encode(os.urandom(32)).decode("ascii"),
         "VASHSENDER_LOCAL_INBOX": "0",
-        "VASHSENDER_INBOX_ADDRESS": "",
         "VASHSENDER_PRIVATE_SMTP_HOSTS": "127.0.0.1",
-        "VASHSENDER_TIER": "low",
         "VASHSENDER_LOG_DIR": str(folder / "logs"),
         "VASHSENDER_RUN_DIR": str(folder / "run"),
-        "VASHSENDER_ALLOWED_HOSTS": "",
-        "VASHSENDER_BOUNCE_DOMAIN": "",
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "BROKER_URL": redis_url,
@@ -126,7 +133,7 @@ def made(folder: Path, plan: Plan, *, say: Callable[[str], None]) -> Iterator[Pl
         valkey = Service(broker.spec(), broker.is_ready, folder / "logs" / "valkey.log")
         place = Place(
             folder=folder,
-            environment=environment(folder, plan, database_url=cluster.url(), redis_url=broker.url()),
+            environment=environment(os.environ, folder, plan, database_url=cluster.url(), redis_url=broker.url()),
             postgres=postgres,
             valkey=valkey,
             broker_data=broker.folder,
@@ -148,7 +155,7 @@ def _mail_server(place: Place, plan: Plan) -> Iterator[int]:
         name="smtp",
         command=(sys.executable, "-m", "apps.smtp.faults", *options),
         folder=folders.ROOT,
-        environment=surroundings(),
+        environment=os.environ,
     )
     place.letters_file.touch(mode=0o600)
     with children.running(spec, lambda: log.read_bytes().endswith(b"\n"), log=log):
