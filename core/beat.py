@@ -31,6 +31,7 @@ class Leadership:
     def __init__(self) -> None:
         self._connection: BaseDatabaseWrapper | None = None
         self.is_held = False
+        self._waits = False
         self._pulsed_at = float("-inf")
 
     def hold(self) -> bool:
@@ -45,6 +46,9 @@ class Leadership:
                 self.is_held = self._ask(f"SELECT pg_try_advisory_lock({LEADER_LOCK})")
                 if self.is_held:
                     log.info("This beat leads now.")
+                elif not self._waits:
+                    log.info("Another beat leads; this one waits.")
+                self._waits = not self.is_held
         except DatabaseError as error:
             if self.is_held:
                 log.warning("This beat lost the database and leads no longer: %s", type(error).__name__)
