@@ -69,12 +69,12 @@ class Bench:
 
     def _warm_up(self) -> None:
         """Wait for the workers, and freeze the letter that both sides send."""
-        campaign = self.letters.make_campaign(self.world, "warm-up")
+        campaign = self.letters.make_campaign(self.world, "warm-up", to=self.world.a_few)
         self.letters.send(campaign, self.world, watch=lambda _settled: None)
         self.files = self.letters.for_nodemailer(campaign, self.where.folder, self.options.letters)
 
     def _ours(self, pair: Pair, name: str) -> None:
-        campaign = self.letters.make_campaign(self.world, name)
+        campaign = self.letters.make_campaign(self.world, name, to=self.world.everybody)
         self._reset()
         sink_before = gauge.own_cpu(self.end.pid) if self.end else 0.0
         before, machine = self.crew.cpu(), gauge.machine()
