@@ -42,8 +42,9 @@ class Batch(models.Model):
 class Delivery(models.Model):
     """One letter to one person: the row whose state is the truth.
 
-    Only the statements in `services/claims.py`, `services/outcomes.py` and `services/sweeps.py` change `state`; every
-    one of them asks and changes at once, by the database's clock, and raises `token` when the row changes hands.
+    Only the statements in `services/claims.py`, `services/outcomes.py`, `services/sweeps.py` and the reset in
+    `services/stuck.py` change `state`; every one of them asks and changes at once, by the database's clock, and raises
+    `token` when the row changes hands.
     """
 
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="deliveries")
