@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -52,7 +53,7 @@ class Leadership:
         except DatabaseError as error:
             if self.is_held:
                 log.warning("This beat lost the database and leads no longer: %s", type(error).__name__)
-            self.release()
+            self._forget()
         return self.is_held
 
     def pulse(self) -> None:
@@ -64,10 +65,17 @@ class Leadership:
             self._pulsed_at = time.monotonic()
         except DatabaseError as error:
             log.warning("Beat's sign of life was not written: %s", type(error).__name__)
-            self.release()
+            self._forget()
 
     def release(self) -> None:
-        """Give up the lock by closing its session."""
+        """Give up the lock; when this returns and the database answers, another may take it."""
+        if self.is_held:
+            # Closing alone would not do: the server notices the end of a session in its own time.
+            with contextlib.suppress(DatabaseError):
+                self._ask(f"SELECT pg_advisory_unlock({LEADER_LOCK})")
+        self._forget()
+
+    def _forget(self) -> None:
         self.is_held = False
         self._pulsed_at = float("-inf")
         broken, self._connection = self._connection, None
