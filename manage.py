@@ -17,6 +17,7 @@ STANDALONE = {
     "compilemessages",
     "makemigrations",
     "diffsettings",
+    "drill",
     "--help",
     "-h",
     "--version",

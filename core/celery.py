@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from celery import Celery
-from celery.signals import setup_logging, worker_init, worker_shutting_down
+from celery import Celery, Task
+from celery.signals import setup_logging, task_prerun, worker_init, worker_shutting_down
 
-from core import worker
+from core import broker, database, worker
 from settings.env import default_settings_module
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", default_settings_module())
+
+broker.outlive()
 
 app = Celery("vashsender")
 
@@ -35,6 +37,13 @@ def _keep_django_logging(**_: Any) -> None:
 @worker_init.connect
 def _begin(**_: Any) -> None:
     worker.reset_draining()
+
+
+@task_prerun.connect
+def _look_at_connections(task: Task[Any, Any], **_: Any) -> None:
+    """Keep the database connection unless it is broken or old; signing in anew costs more than carrying a letter."""
+    if not task.request.is_eager:
+        database.replace_unfit()
 
 
 @worker_shutting_down.connect

@@ -103,7 +103,14 @@ DATABASES: dict[str, Any] = {
         env.database_url or "postgresql:///vashsender", conn_max_age=600, conn_health_checks=False
     )
 }
-DATABASES["default"].setdefault("OPTIONS", {}).update({"connect_timeout": 5, "application_name": "vashsender"})
+DATABASES["default"].setdefault("OPTIONS", {}).update(
+    {
+        "connect_timeout": 5,
+        "application_name": "vashsender",
+    }
+)
+# Only `core.database.execute` prepares statements; off behind a pooler that does not know them.
+PREPARED_STATEMENTS: bool = env.vashsender_prepared_statements
 
 REDIS_URL: str = env.redis_url
 CACHES: dict[str, Any] = {

@@ -241,10 +241,11 @@ def entries_of(campaign: Campaign) -> QuerySet[CampaignEntry]:
 
 def members_by_list(workspace: Workspace) -> QuerySet[ContactList]:
     """Return a workspace's lists, each with how many people are `on_it` and how many of them `confirmed`."""
-    return ContactList.objects.filter(workspace=workspace).annotate(
+    lists = ContactList.objects.filter(workspace=workspace).annotate(
         on_it=Count("subscriptions"),
         confirmed=Count("subscriptions", filter=Q(subscriptions__state=Subscription.State.CONFIRMED)),
     )
+    return lists.order_by("name", "pk")
 
 
 def readers(workspace: Workspace, *, list_ids: list[int], excluded_list_ids: list[int]) -> QuerySet[Contact]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
+from apps.smtp.throttle import Limits
 from core.secretbox import Secret
 
 Kind = Literal["local_inbox", "smtp"]
@@ -36,3 +37,4 @@ class TransportConfig:
     max_letters_per_connection: int = 100
     max_age: timedelta = timedelta(minutes=10)
     idle: timedelta = timedelta(seconds=60)
+    limits: Limits = field(default=Limits())

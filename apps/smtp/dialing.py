@@ -45,6 +45,16 @@ def is_public(address: str) -> bool:
     return found.is_global and not found.is_multicast
 
 
+def is_host_name(text: str) -> bool:
+    """Return whether this can be a host name or an address at all."""
+    return _HOST.fullmatch(text) is not None
+
+
+def is_listed(host: str, private_hosts: Collection[str]) -> bool:
+    """Return whether the instance's settings let this host be a private one."""
+    return host.rstrip(".").lower() in {listed.rstrip(".").lower() for listed in private_hosts}
+
+
 def addresses(
     host: str, port: int, until: float, *, private_hosts: Collection[str], lookup: Lookup = system_lookup
 ) -> list[str]:
@@ -56,14 +66,13 @@ def addresses(
     Raises:
         BrokenLineError: address_refused, dns or timeout.
     """
-    name = host.rstrip(".").lower()
-    is_listed = name in {listed.rstrip(".").lower() for listed in private_hosts}
-    if not _HOST.fullmatch(host) or not (is_listed or port in ALLOWED_PORTS):
+    may_be_private = is_listed(host, private_hosts)
+    if not is_host_name(host) or not (may_be_private or port in ALLOWED_PORTS):
         raise BrokenLineError("address_refused")
     found = _looked_up(host, port, until, lookup)
     if not found:
         raise BrokenLineError("dns")
-    if not is_listed and not all(is_public(address) for address in found):
+    if not may_be_private and not all(is_public(address) for address in found):
         raise BrokenLineError("address_refused")
     return found
 

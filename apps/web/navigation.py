@@ -43,6 +43,7 @@ PLACES = (
     Place("contacts:lists", _("Lists"), "list", "contacts.view", ("contacts:lists", "contacts:list_"), PEOPLE, "l"),
     Place("contacts:imports", _("Imports"), "file-up", "imports.view", ("contacts:import",), PEOPLE, "i"),
     Place("contacts:suppressed", _("Suppressed"), "shield-ban", "contacts.view", ("contacts:suppress",), PEOPLE, "s"),
+    Place("smtp:accounts", _("Sending accounts"), "server", "workspace.view", ("smtp:account",), SENDING, "a"),
     Place("smtp:inbox", _("Local inbox"), "inbox", "inbox.view", ("smtp:",), SENDING, "b"),
 )
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from apps.campaigns.models import Campaign, Delivery
 from apps.campaigns.services import claims
@@ -198,3 +198,27 @@ def test_of_many_rivals_exactly_one_wins(sending: Sending) -> None:
     letter.refresh_from_db()
     assert won == [letter.owner]
     assert (letter.token, letter.attempts) == (1, 1)
+
+
+def _waits_for_the_disk() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW synchronous_commit")
+        return bool(cursor.fetchone()[0] == "on")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_only_the_begin_of_an_attempt_does_not_wait_for_the_disk(sending: Sending) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET synchronous_commit = 'on'")  # the test server's own default is off
+    letter = letters(sending(1))[0]
+
+    with transaction.atomic():
+        claimed = claims.begin(letter.pk, owner="w1")
+        during = _waits_for_the_disk()
+    after = _waits_for_the_disk()
+    with transaction.atomic():
+        assert claimed is not None and claims.mark(claimed)
+        at_mark = _waits_for_the_disk()
+
+    assert (during, after, at_mark) == (False, True, True)
+    connection.close()

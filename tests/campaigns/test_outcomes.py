@@ -233,7 +233,7 @@ def test_unauthenticated_mail_pauses_the_campaign_and_costs_no_contact(
     letter = letters(campaign)[0]
     refused = Deferred(Stage.DOT, Reply(550, "5.7.515", "denied"), FailureClass.POLICY_AUTH, counted=False)
     monkeypatch.setattr(dispatch.post_office, "carry", lambda *_args, **_named: refused)
-    monkeypatch.setattr(dispatch.accounts, "config_of", lambda _id: None)
+    monkeypatch.setattr(dispatch.configs, "config_of", lambda _id: None)
 
     dispatch.send_single(letter.pk, started=time.monotonic())
 

@@ -73,6 +73,25 @@ def test_a_poll_brings_the_same_part(owner_client: Client, sending: Sending) -> 
     assert owner_client.get(at(campaign, "live/")).headers["Location"] == at(campaign)
 
 
+def test_those_who_listen_hear_one_sentence(owner_client: Client, sending: Sending) -> None:
+    campaign = sending(2, started_at=Now())
+    settle(letters(campaign)[0], "sent")
+
+    reply = owner_client.get(at(campaign, "live/?say=1"), headers=HTMX)
+
+    assert reply.content.decode().strip() == "1 of 2 accounted for"
+
+
+def test_a_viewer_is_offered_no_deeds(colleague: User, sending: Sending) -> None:
+    campaign = sending(2, started_at=Now())
+    client = Client()
+    client.force_login(colleague)
+
+    html = client.get(at(campaign)).content.decode()
+
+    assert 'id="pause"' not in html and 'id="cancel-open"' not in html
+
+
 def test_a_closed_campaign_has_its_page_read_again(owner_client: Client, sending: Sending) -> None:
     campaign = sending(1, state="finished", finished_at=Now())
 
@@ -176,6 +195,15 @@ def test_the_pace_is_what_moved_in_the_last_minute(sending: Sending) -> None:
     assert pace.next_due_at is None
 
 
+def test_an_appointment_is_shown_with_its_way_back(owner_client: Client, sending: Sending) -> None:
+    campaign = sending(1, state="scheduled", scheduled_at=Now() + dt.timedelta(days=2))
+
+    html = owner_client.get(at(campaign)).content.decode()
+
+    assert "It leaves by itself." in html
+    assert "Back to a draft" in html
+
+
 @pytest.fixture
 def closed(sending: Sending) -> Campaign:
     campaign = sending(4, state="finished", started_at=Now(), finished_at=Now())
@@ -194,6 +222,7 @@ def test_the_report_closes_the_account(owner_client: Client, closed: Campaign) -
 
     assert "reckon closed" in html
     assert 'id="live"' not in html
+    assert f'hx-get="/w/northlight/campaigns/{closed.uuid}/statistics/"' in html
     assert "1 of 4 in the audience" in html
     for sentence in (
         "Accepted by the receiving server.",

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import connection
 
 from apps.campaigns.services.gates import CAMPAIGN_OPEN, ERASED, MAY_GO, SUPPRESSED, UNSUBSCRIBED
+from core import database
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,8 @@ WHERE r.id = d.id AND d.id = %(id)s AND d.state = 'queued' AND d.due_at <= now()
   AND {MAY_GO}
 RETURNING d.id, d.token, d.owner, d.kind, d.workspace_id, d.campaign_id, d.content_id, d.transport_id, d.uuid,
           d.message_id, d.email, d.policy, d.attempts,
-          coalesce(c.first_name, ''), coalesce(c.last_name, ''), coalesce(c.attributes, '{{}}'::jsonb)
+          coalesce(c.first_name, ''), coalesce(c.last_name, ''), coalesce(c.attributes, '{{}}'::jsonb),
+          set_config('synchronous_commit', 'off', true)
 """  # noqa: S608 - the fragments are constants of this package
 
 
@@ -64,6 +66,9 @@ def begin(delivery_id: int, *, owner: str) -> Claimed | None:
 
     Returns None when there is nothing to do: a rival has it, it is not due, its campaign is not sending, or it may
     not go (see `settle_refused`).
+
+    The commit does not wait for the disk: where a crash of the server forgets it, the marker finds no such attempt
+    and the letter is not sent. The marker and the result do wait.
     """
     limits = settings.LIMITS
     values: dict[str, Any] = {
@@ -72,10 +77,8 @@ def begin(delivery_id: int, *, owner: str) -> Claimed | None:
         "lease": limits.lease,
         "deadline": limits.single_deadline,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_BEGIN, values)
-        row = cursor.fetchone()
-    return _claimed(row) if row else None
+    row = database.execute(_BEGIN, values).row
+    return _claimed(row[:-1]) if row else None
 
 
 def _claimed(row: tuple[Any, ...]) -> Claimed:
@@ -124,9 +127,7 @@ def mark(claimed: Claimed) -> bool:
     False means that this process no longer holds the letter, or that it may no longer go: the letter is certainly
     not sent and the connection must be dropped without the dot.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_MARK, [claimed.delivery_id, claimed.token, claimed.owner])
-        return bool(cursor.rowcount)
+    return bool(database.execute(_MARK, [claimed.delivery_id, claimed.token, claimed.owner]).count)
 
 
 def give_back(delivery_id: int, *, owner: str) -> bool:

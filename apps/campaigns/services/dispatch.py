@@ -14,10 +14,11 @@ from apps.campaigns.services.claims import Claimed
 from apps.campaigns.states import DeliveryKind
 from apps.smtp import bounces
 from apps.smtp.budget import Budget
+from apps.smtp.config import TransportConfig
 from apps.smtp.envelope import InvalidEnvelopeError
 from apps.smtp.outcome import Deferred, Outcome, Rejected, Withheld
 from apps.smtp.pool import connections
-from apps.smtp.services import accounts, post_office
+from apps.smtp.services import configs, post_office
 from core import jobs, worker
 
 log = logging.getLogger(__name__)
@@ -96,13 +97,18 @@ def send_single(delivery_id: int, *, started: float) -> None:
         return
     try:
         envelope = composing.compose(claimed)
+        config = configs.config_of(claimed.transport_id)
     except (RenderError, InvalidEnvelopeError) as error:
         outcomes.fail_unrendered(claimed, code=error.code, text=error.message)
         return
-    _carry(claimed, envelope, started=started)
+    except outcomes.DATABASE_AWAY:
+        outcomes.drop_connection()
+        outcomes.record(outcomes.unsent(claimed), until=outcomes.record_deadline(started))
+        return
+    _carry(claimed, config, envelope, started=started)
 
 
-def _carry(claimed: Claimed, envelope: composing.Envelope, *, started: float) -> None:
+def _carry(claimed: Claimed, config: TransportConfig, envelope: composing.Envelope, *, started: float) -> None:
     limits = settings.LIMITS
     budget = Budget(
         offer_until=time.monotonic() + limits.offer,
@@ -111,7 +117,6 @@ def _carry(claimed: Claimed, envelope: composing.Envelope, *, started: float) ->
         dot_cap=limits.dot_cap,
         stall_limit=limits.mark_to_dot,
     )
-    config = accounts.config_of(claimed.transport_id)
     hold = worker.SoftLimitHold()
     marker = Marker(claimed, hold)
     try:

@@ -17,6 +17,7 @@ from apps.campaigns.states import DeliveryState, Policy
 from apps.contacts.services import suppression
 from apps.smtp import bounces
 from apps.smtp.outcome import Accepted, Deferred, FailureClass, Outcome, Rejected, Reply, Unknown, Withheld
+from core import database
 
 # What psycopg and Django raise when the server or the line is gone; anything else is a bug and is not retried.
 DATABASE_AWAY = (OperationalError, InterfaceError)
@@ -116,6 +117,18 @@ def _deferred(claimed: Claimed, base: dict[str, Any], outcome: Deferred) -> Resu
     return Result(**shared, state=DeliveryState.QUEUED, reason=outcome.failure.value, wait_seconds=wait.total_seconds())
 
 
+def unsent(claimed: Claimed) -> Result:
+    """Return what to write about a letter that was begun and could not be read from the database: back, not counted."""
+    return Result(
+        claimed.delivery_id,
+        claimed.token,
+        BEFORE_MARK,
+        DeliveryState.QUEUED,
+        reason="database_away",
+        is_counted=False,
+    )
+
+
 # "retry_once" becomes queued the first time and unconfirmed the second; a letter that would wait beyond its expiry
 # has expired now.
 _WRITE = """
@@ -138,31 +151,15 @@ WHERE d.id = n.id AND d.token = %(token)s AND d.state = ANY(%(from_states)s)
 
 
 def write(result: Result) -> bool:
-    """Write one result and what follows from it in one transaction; return whether the row was still ours.
+    """Write one result and what follows from it; return whether the row was still ours.
 
     Writing twice is harmless: the second finds a raised token and changes nothing.
     """
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            _WRITE,
-            {
-                "id": result.delivery_id,
-                "token": result.token,
-                "from_states": list(result.from_states),
-                "state": result.state,
-                "reason": result.reason,
-                "wait": result.wait_seconds,
-                "counted": result.is_counted,
-                "ambiguous": int(result.is_ambiguous),
-                "stage": result.stage,
-                "code": result.code,
-                "enhanced": result.enhanced,
-                "text": result.text,
-                "failure": result.failure,
-            },
-        )
-        is_ours = bool(cursor.rowcount)
-        if is_ours and result.suppress_workspace_id is not None:
+    if result.suppress_workspace_id is None:
+        return _write_row(result)
+    with transaction.atomic():
+        is_ours = _write_row(result)
+        if is_ours:
             suppression.add(
                 result.suppress_workspace_id,
                 email=result.suppress_email,
@@ -170,6 +167,25 @@ def write(result: Result) -> bool:
                 source=f"delivery {result.delivery_id}: {result.code} {result.enhanced}".strip(),
             )
     return is_ours
+
+
+def _write_row(result: Result) -> bool:
+    values = {
+        "id": result.delivery_id,
+        "token": result.token,
+        "from_states": list(result.from_states),
+        "state": result.state,
+        "reason": result.reason,
+        "wait": result.wait_seconds,
+        "counted": result.is_counted,
+        "ambiguous": int(result.is_ambiguous),
+        "stage": result.stage,
+        "code": result.code,
+        "enhanced": result.enhanced,
+        "text": result.text,
+        "failure": result.failure,
+    }
+    return bool(database.execute(_WRITE, values).count)
 
 
 def record(result: Result, *, until: float) -> bool:

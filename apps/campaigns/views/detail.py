@@ -41,11 +41,17 @@ def show(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
     if entrance.is_editable(campaign) and request.may("campaigns.edit"):
         return entrance.to(campaign, "settings")
     if is_live(campaign):
-        return render(request, "campaigns/live.html", live_context(campaign))
+        return render(request, "campaigns/live.html", live_context(request, campaign))
     if campaign.state in (CampaignState.DRAFT, CampaignState.SCHEDULED):
         reader, preview = reading.first_reader(campaign)
         count = subtraction.now(campaign)
-        context = {"campaign": campaign, "reader": reader, "preview": preview, "subtraction": count}
+        context = {
+            "campaign": campaign,
+            "reader": reader,
+            "preview": preview,
+            "subtraction": count,
+            "may_send": request.may("campaigns.send"),
+        }
         return render(request, "campaigns/appointment.html", context)
     return render(request, "campaigns/report.html", _report(request, campaign))
 
@@ -53,13 +59,16 @@ def show(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
 @may("campaigns.view")
 @require_safe
 def live(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
-    """Answer a poll with the live part; when the campaign has closed, have the page read again."""
+    """Answer a poll with the live part, or one sentence of it for those who listen; a closed campaign is read again."""
     campaign = entrance.campaign_of(request, campaign_id)
     if not entrance.is_fragment(request):
         return entrance.to(campaign, "detail")
     if not is_live(campaign):
         return HttpResponse(headers={"HX-Refresh": "true"})
-    return render(request, "campaigns/fragments/live.html", live_context(campaign))
+    if "say" in request.GET:
+        account = selectors.account(campaign)
+        return render(request, "campaigns/fragments/say.html", {"account": account})
+    return render(request, "campaigns/fragments/live.html", live_context(request, campaign))
 
 
 @may("campaigns.view")
@@ -100,7 +109,7 @@ def person(request: WorkspaceRequest, campaign_id: int, delivery_uuid: UUID) -> 
     return render(request, "campaigns/person.html", context)
 
 
-def live_context(campaign: Campaign) -> dict[str, object]:
+def live_context(request: WorkspaceRequest, campaign: Campaign) -> dict[str, object]:
     """Return what the live part shows."""
     account, pace = selectors.account(campaign), selectors.pace(campaign)
     return {
@@ -112,7 +121,7 @@ def live_context(campaign: Campaign) -> dict[str, object]:
         "frozen": subtraction.frozen(campaign, audience_size=account.total),
         "replies": _replies(campaign),
         "history": _history(campaign),
-        "is_live": True,
+        "may_send": request.may("campaigns.send"),
     }
 
 
@@ -125,6 +134,7 @@ def _report(request: WorkspaceRequest, campaign: Campaign) -> dict[str, object]:
         "frozen": subtraction.frozen(campaign, audience_size=account.total),
         "replies": _replies(campaign),
         "history": _history(campaign),
+        "may_edit": request.may("campaigns.edit"),
         **_people(request, campaign, account),
     }
 

@@ -57,6 +57,7 @@ def show(request: WorkspaceRequest) -> HttpResponse:
         "total": total,
         "next_url": next_url,
         "has_any": bool(counts),
+        "may_edit": request.may("campaigns.edit"),
     }
     return render(request, "campaigns/list.html", context)
 

@@ -59,6 +59,8 @@ def unschedule(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
 def _answer(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
     if entrance.is_fragment(request):
         return render(
-            request, "campaigns/fragments/live.html", detail.live_context(entrance.campaign_of(request, campaign_id))
+            request,
+            "campaigns/fragments/live.html",
+            detail.live_context(request, entrance.campaign_of(request, campaign_id)),
         )
     return entrance.to(entrance.campaign_of(request, campaign_id), "detail")

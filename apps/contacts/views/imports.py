@@ -171,8 +171,11 @@ def _rejects_of(request: WorkspaceRequest, job: ImportJob) -> dict[str, Any]:
 
 
 def _list_of(request: WorkspaceRequest, form: MappingForm) -> ContactList:
-    chosen: ContactList | None = form.cleaned_data["contact_list"]
-    return chosen or lists.create(request.workspace, name=form.cleaned_data["new_list"])
+    # A name that somebody typed wins over the list that stood chosen by itself.
+    if name := form.cleaned_data["new_list"].strip():
+        return lists.create(request.workspace, name=name)
+    chosen: ContactList = form.cleaned_data["contact_list"]
+    return chosen
 
 
 def _job(request: WorkspaceRequest, importjob_uuid: uuid.UUID) -> ImportJob:

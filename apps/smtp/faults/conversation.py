@@ -145,6 +145,8 @@ class Conversation:
             fault = self._next("dot")
             if fault is None or fault.action in ("slow", "accept_then_drop"):
                 self._keep(data, is_answered=fault is None or fault.action == "slow")
+            elif not fault.reply:
+                self.server.fall_silent(self.recipients[0])
             if not fault or not self._act(fault):
                 self.say(f"250 2.0.0 Queued as {self.server.accepted}")
 

@@ -199,6 +199,11 @@ class FaultServer:
         with self._lock:
             self._write("refused", {"recipient": recipient, "reply": reply})
 
+    def fall_silent(self, recipient: str) -> None:
+        """Note that a letter was neither taken nor answered."""
+        with self._lock:
+            self._write("silent", {"recipient": recipient})
+
     def note(self, command: str) -> None:
         """Remember a command."""
         if self.remembers:

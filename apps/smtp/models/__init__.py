@@ -1,6 +1,6 @@
 """The smtp app's records."""
 
 from apps.smtp.models.inbox import InboxLetter
-from apps.smtp.models.transport import Transport
+from apps.smtp.models.transport import Throttle, Transport
 
-__all__ = ["InboxLetter", "Transport"]
+__all__ = ["InboxLetter", "Throttle", "Transport"]

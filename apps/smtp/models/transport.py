@@ -9,17 +9,19 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Workspace
+from apps.smtp.throttle import Limits
 from core.secretbox import EncryptedField
 
 
 class Transport(models.Model):
-    """An SMTP server, or the local inbox, that carries a workspace's envelopes."""
+    """An SMTP server, a provider's API account or the local inbox, which carries a workspace's envelopes."""
 
     class Kind(models.TextChoices):
         """What stands at the other end."""
 
         LOCAL_INBOX = "local_inbox", _("Local inbox")
         SMTP = "smtp", _("SMTP server")
+        PROVIDER = "provider", _("Provider account")
 
     class Tls(models.TextChoices):
         """How the line is secured."""
@@ -39,8 +41,21 @@ class Transport(models.Model):
     password = EncryptedField(blank=True, default="")
     max_connections = models.PositiveSmallIntegerField(default=10)
     max_letters_per_connection = models.PositiveIntegerField(default=100)
+    # A name in `providers.PROVIDERS`, and its own options as JSON: keys are among them, so all of it is a secret.
+    provider = models.CharField(max_length=20, blank=True, default="", db_default="")
+    options = EncryptedField(blank=True, default="", db_default="")
+    per_second = models.PositiveIntegerField(null=True, blank=True)
+    per_minute = models.PositiveIntegerField(null=True, blank=True)
+    per_hour = models.PositiveIntegerField(null=True, blank=True)
+    per_day = models.PositiveIntegerField(null=True, blank=True)
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(db_default=Now())
+
+    # The last test of the connection; an empty stage means that it went through.
+    tested_at = models.DateTimeField(null=True, blank=True)
+    tested_ms = models.PositiveIntegerField(null=True, blank=True)
+    tested_stage = models.CharField(max_length=10, blank=True, default="", db_default="")
+    tested_text = models.CharField(max_length=500, blank=True, default="", db_default="")
 
     class Meta:
         constraints = [
@@ -49,6 +64,21 @@ class Transport(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(kind="smtp") | models.Q(host="", username=""), name="local_inbox_has_no_host"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind="provider") ^ models.Q(provider=""), name="provider_accounts_name_theirs"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(per_second=None) | models.Q(per_second__gt=0), name="per_second_is_positive"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(per_minute=None) | models.Q(per_minute__gt=0), name="per_minute_is_positive"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(per_hour=None) | models.Q(per_hour__gt=0), name="per_hour_is_positive"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(per_day=None) | models.Q(per_day__gt=0), name="per_day_is_positive"
             ),
         ]
 
@@ -59,3 +89,31 @@ class Transport(models.Model):
     def is_local_inbox(self) -> bool:
         """True when nobody outside receives what it carries."""
         return self.kind == self.Kind.LOCAL_INBOX
+
+    @property
+    def limits(self) -> Limits:
+        """How many letters it may carry in each unit of time."""
+        return Limits(self.per_second, self.per_minute, self.per_hour, self.per_day)
+
+
+class Throttle(models.Model):
+    """What an account has used of its limits, and whether it is in trouble; one row, shared by all processes.
+
+    Only the statements in `services/throttles.py` and `services/breaker.py` change it. It is kept here and not in
+    Redis, so that no flushed cache lifts a limit.
+    """
+
+    transport = models.OneToOneField(Transport, on_delete=models.CASCADE, primary_key=True, related_name="throttle")
+    version = models.BigIntegerField(db_default=0)
+    usage = models.JSONField(default=dict, db_default={})
+    opens_at = models.DateTimeField(null=True)
+
+    failures = models.IntegerField(db_default=0)
+    closed_until = models.DateTimeField(null=True)
+    trouble_since = models.DateTimeField(null=True)
+    trouble_at = models.DateTimeField(null=True)
+    trouble_stage = models.CharField(max_length=10, blank=True, db_default="")
+    trouble_text = models.CharField(max_length=500, blank=True, db_default="")
+
+    def __str__(self) -> str:
+        return f"throttle of account {self.transport_id}"

@@ -1,64 +1,56 @@
-"""Sending accounts: how a row becomes what the pool needs, and the local inbox that every workspace begins with."""
+"""Sending accounts: added, changed, limited, switched off, deleted, each with the sense of what was typed in."""
 
 from __future__ import annotations
 
-import time
+import ipaddress
+from dataclasses import dataclass, fields
 
 from django.conf import settings
+from django.db import IntegrityError, connection, transaction
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Workspace
-from apps.smtp.config import TransportConfig
-from apps.smtp.inbox import credentials
-from apps.smtp.models import Transport
+from apps.smtp import dialing
+from apps.smtp.models import Throttle, Transport
+from apps.smtp.throttle import Limits
 from core.errors import EspError
+from core.secretbox import Secret
 
-_FRESH_SECONDS = 10.0
-_cache: dict[int, tuple[float, TransportConfig]] = {}
-
-
-def config_of(transport_id: int) -> TransportConfig:
-    """Return the account as the pool sees it; at most ten seconds old."""
-    kept = _cache.get(transport_id)
-    if kept and kept[0] > time.monotonic():
-        return kept[1]
-    config = _read(Transport.objects.get(pk=transport_id))
-    _cache[transport_id] = (time.monotonic() + _FRESH_SECONDS, config)
-    return config
+MAX_LIMIT = 10_000_000
+MAX_CONNECTIONS = 100
 
 
-def _read(transport: Transport) -> TransportConfig:
-    if transport.is_local_inbox:
-        return inbox_config(transport.pk, workspace_id=transport.workspace_id)
-    return TransportConfig(
-        id=transport.pk,
-        workspace_id=transport.workspace_id,
-        kind="smtp",
-        host=transport.host,
-        port=transport.port,
-        tls=transport.tls,  # type: ignore[arg-type]  # the column's choices are the literal's values
-        username=transport.username,
-        password=transport.password,
-        max_connections=transport.max_connections,
-        max_letters_per_connection=transport.max_letters_per_connection,
-    )
+class AccountError(EspError):
+    """An account cannot be as it was typed in; `field` is what to change, empty when it is no single one."""
+
+    code = "account"
+
+    def __init__(self, message: str, *, code: str = "", field: str = "") -> None:
+        super().__init__(message, code=code)
+        self.field = field
 
 
-def inbox_config(account_id: int | str, *, workspace_id: int | None) -> TransportConfig:
-    """Return the way into the local inbox for a workspace, or for the system's own letters.
+class AccountInUseError(EspError):
+    """Campaigns or emails belong to the account, so it stays."""
 
-    Raises:
-        EspError: no local inbox runs.
+    code = "account_in_use"
+    status = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """An SMTP server as it is typed in.
+
+    Args:
+        password: None keeps the one that is stored.
     """
-    if not settings.INBOX_ADDRESS:
-        raise EspError(
-            _("The local inbox does not run. Start VashSender with scripts/start, or set VASHSENDER_INBOX_ADDRESS."),
-            code="no_local_inbox",
-        )
-    config = TransportConfig(
-        id=account_id, workspace_id=workspace_id, kind="local_inbox", max_letters_per_connection=1000
-    )
-    return credentials.signed_in(config, settings.INBOX_ADDRESS)
+
+    host: str
+    port: int
+    tls: str
+    username: str = ""
+    password: Secret | None = None
+    max_connections: int = 10
 
 
 def ensure_local_inbox(workspace: Workspace) -> Transport | None:
@@ -69,3 +61,132 @@ def ensure_local_inbox(workspace: Workspace) -> Transport | None:
         workspace=workspace, kind=Transport.Kind.LOCAL_INBOX, defaults={"name": "Local inbox"}
     )
     return transport
+
+
+def add_smtp(workspace: Workspace, *, name: str, server: Server, limits: Limits) -> Transport:
+    """Add an SMTP server.
+
+    Raises:
+        AccountError: nothing was added.
+    """
+    made = Transport(workspace=workspace, kind=Transport.Kind.SMTP)
+    return change_smtp(made, name=name, server=server, limits=limits)
+
+
+def change_smtp(transport: Transport, *, name: str, server: Server, limits: Limits) -> Transport:
+    """Change an SMTP server.
+
+    Raises:
+        AccountError: nothing was changed.
+    """
+    _check_name(transport, name)
+    _check_server(server)
+    password = _password(transport, server)
+    if (server.username and not password) or (password and not server.username):
+        field = "username" if password else "password"
+        raise AccountError(_("A user name and a password go together."), field=field)
+    if password and server.tls == Transport.Tls.NONE and not _is_listed(server.host):
+        raise AccountError(
+            _("A password is never sent unencrypted over a network. Choose STARTTLS or TLS."), field="tls"
+        )
+    transport.name, transport.host, transport.port = name, server.host, server.port
+    transport.tls, transport.username, transport.password = server.tls, server.username, password
+    transport.max_connections = server.max_connections
+    return save(transport, limits)
+
+
+def save(transport: Transport, limits: Limits) -> Transport:
+    """Write the account with its limits; what it has used so far goes on counting."""
+    for one in fields(Limits):
+        setattr(transport, one.name, getattr(limits, one.name))
+    transport.tested_at = transport.tested_ms = None
+    transport.tested_stage = transport.tested_text = ""
+    with transaction.atomic():
+        transport.save()
+        # What the old limits closed, or the old password, may be open with the new ones.
+        Throttle.objects.filter(transport=transport).update(
+            opens_at=None, failures=0, closed_until=None, trouble_since=None
+        )
+    return transport
+
+
+def switch(transport: Transport, *, on: bool) -> None:
+    """Let an account carry emails, or stop it: at once, and its emails wait."""
+    Transport.objects.filter(pk=transport.pk).update(is_active=on)
+    transport.is_active = on
+
+
+def delete(transport: Transport) -> None:
+    """Delete an account that nothing was sent with and no campaign names.
+
+    Raises:
+        AccountInUseError: it stays, and can be switched off.
+    """
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            # The database is asked, not Django, which would read every email of the account to find out.
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute("DELETE FROM smtp_throttle WHERE transport_id = %s", [transport.pk])
+            cursor.execute("DELETE FROM smtp_transport WHERE id = %s", [transport.pk])
+    except IntegrityError:
+        raise AccountInUseError(
+            _("Campaigns were made or sent with “%(name)s”, so it stays in their reports. Switch it off instead.")
+            % {"name": transport.name}
+        ) from None
+
+
+def _check_name(transport: Transport, name: str) -> None:
+    others = Transport.objects.filter(workspace=transport.workspace, name__iexact=name).exclude(pk=transport.pk)
+    if others.exists():
+        raise AccountError(_("Another account has this name."), field="name")
+
+
+def check_name(transport: Transport, name: str) -> None:
+    """Refuse a name that another account of the workspace has.
+
+    Raises:
+        AccountError: with the field.
+    """
+    _check_name(transport, name)
+
+
+def _check_server(server: Server) -> None:
+    if not dialing.is_host_name(server.host):
+        raise AccountError(_("This is no host name. It looks like smtp.example.com."), field="host")
+    if _is_listed(server.host):
+        return
+    if server.port not in dialing.ALLOWED_PORTS:
+        raise AccountError(_("Mail is handed in on port 25, 465, 587 or 2525."), field="port")
+    try:
+        ipaddress.ip_address(server.host)
+    except ValueError:
+        return
+    if not dialing.is_public(server.host):
+        raise AccountError(private_host_words(), code="private_host", field="host")
+
+
+def private_host_words() -> str:
+    """Say who may open the way to a server inside the network."""
+    return _(
+        "This address is not on the public internet. Whoever runs this instance can list it in "
+        "VASHSENDER_PRIVATE_SMTP_HOSTS."
+    )
+
+
+def _password(transport: Transport, server: Server) -> Secret:
+    if server.password is not None:
+        return server.password
+    stored = transport.password if isinstance(transport.password, Secret) else Secret("")
+    if not stored or not server.username:
+        return Secret("")
+    was = (transport.host, transport.port, transport.tls, transport.username)
+    if was != (server.host, server.port, server.tls, server.username):
+        # Or whoever may change the server could have the password sent to one of their own.
+        raise AccountError(
+            _("Enter the password again: it was kept for another server, encryption or user."), field="password"
+        )
+    return stored
+
+
+def _is_listed(host: str) -> bool:
+    return dialing.is_listed(host, settings.PRIVATE_SMTP_HOSTS)

@@ -138,4 +138,4 @@ def _known(email: str, email_hash: bytes) -> _Address:
 
 
 def _source(letter: Letter) -> str:
-    return f"link in letter {letter.delivery_id}"
+    return f"link in email {letter.delivery_id}"
