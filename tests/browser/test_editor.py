@@ -211,6 +211,25 @@ def test_everything_can_be_written_without_script(open_page: OpenPage, owner: Us
     assert "By hand" in draft.text
 
 
+def test_writing_over_a_choice_breaks_no_policy(
+    open_page: OpenPage, owner: User, draft: Campaign, complaints: Complaints
+) -> None:
+    drafts.save(draft, changes={"html": f"<table>\n<tr>\n<td>{GOOD}</td></tr>\n{{% if x %}}y{{% endif %}}</table>"})
+    page = open_page(address(draft), user=owner)
+
+    page.locator(".cm-content").click()
+    page.keyboard.press("ControlOrMeta+A")
+    page.keyboard.insert_text(f"{GOOD}\n<p>Anew</p>")
+    expect(letter(page).get_by_text("Anew")).to_be_visible(timeout=SLOW)
+    page.keyboard.press("ControlOrMeta+A")
+    page.keyboard.type("x")
+    expect(page.locator(".cm-content")).to_have_text("x")
+    page.keyboard.press("ControlOrMeta+Z")
+
+    expect(page.locator(".cm-content")).to_contain_text("Anew")
+    assert complaints == []
+
+
 def test_tab_leaves_the_editor(open_page: OpenPage, owner: User, draft: Campaign) -> None:
     page = open_page(address(draft), user=owner)
 

@@ -154,7 +154,7 @@ def test_the_gallery_shows_both_kinds(owner_client: Client, template: Template) 
 
     assert html.count("<iframe sandbox") == 7
     assert "Winter" in html and "Event invitation" in html
-    assert f"{at(template, 'preview/')}?v=" in html
+    assert f"{at(template, 'preview/')}?light=light&amp;v=" in html
 
 
 def test_the_gallery_goes_on_where_it_stopped(owner_client: Client, workspace: Workspace, owner: User) -> None:

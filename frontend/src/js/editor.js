@@ -36,6 +36,17 @@ function offerFields(names) {
   };
 }
 
+// Writing over a selection is done here: the browser would keep its look with inline styles, which our policy refuses.
+const overwrite = EditorView.domEventHandlers({
+  beforeinput(event, view) {
+    const isPlain = event.inputType === "insertText" && event.data !== null && !event.isComposing && !view.composing;
+    if (!isPlain || view.state.selection.main.empty) return false;
+    event.preventDefault();
+    view.dispatch(view.state.replaceSelection(event.data), { userEvent: "input.type", scrollIntoView: true });
+    return true;
+  },
+});
+
 const fieldNames = (textarea) => [...new Set((textarea.dataset.fields ?? "").match(/[A-Za-z_]\w*(?= or | \}\})/g) ?? [])];
 
 function editorOver(textarea) {
@@ -53,7 +64,7 @@ function editorOver(textarea) {
         EditorView.lineWrapping,
         jinja({ base: html({ autoCloseTags: false, matchClosingTags: false }) }),
         autocompletion({ override: [offerFields(fieldNames(textarea))], icons: false }),
-        highlighting.map((style) => syntaxHighlighting(style)), look, wrongLine, write,
+        highlighting.map((style) => syntaxHighlighting(style)), look, wrongLine, write, overwrite,
         // Tab is not bound: it leaves the editor, as it leaves every other field.
         keymap.of([...completionKeymap, ...defaultKeymap, ...historyKeymap]),
         EditorView.contentAttributes.of({
