@@ -13,8 +13,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     rollupOptions: {
-      // One entry a kind of page; a letter editor becomes an entry of its own.
-      input: { app: "src/js/app.js", style: "src/css/app.css" },
+      // One entry a kind of page: the letter editor is heavy, and loaded only where a letter is written.
+      input: { app: "src/js/app.js", editor: "src/js/editor.js", style: "src/css/app.css" },
       // htmx carries an eval that allowEval:false and our policy both switch off.
       onLog: (level, log, handle) => log.code === "EVAL" || handle(level, log),
     },

@@ -94,6 +94,14 @@ class ContentForm(forms.Form):
     )
 
 
+class TemplateForm(ContentForm):
+    """A template: a letter without sender and audience."""
+
+    name = forms.CharField(label=_("Name"), max_length=200)
+    subject = forms.CharField(label=_("Subject"), max_length=998, required=False)
+    preheader = forms.CharField(label=_("Line after the subject"), max_length=300, required=False)
+
+
 class TestForm(forms.Form):
     """Addresses for a test, and whose fields fill it."""
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.campaigns.views import composer, detail, listing, moves, reading, review
+from apps.campaigns.views import composer, content, detail, listing, moves, reading, review, templates
 
 app_name = "campaigns"
 urlpatterns = [
@@ -14,10 +14,10 @@ urlpatterns = [
     path("campaigns/<int:campaign_id>/people/<uuid:delivery_uuid>/", detail.person, name="person"),
     path("campaigns/<int:campaign_id>/settings/", composer.settings, name="settings"),
     path("campaigns/<int:campaign_id>/audience/", composer.audience, name="audience"),
-    path("campaigns/<int:campaign_id>/content/", composer.content, name="content"),
-    path("campaigns/<int:campaign_id>/content/sample/", composer.sample, name="sample"),
+    path("campaigns/<int:campaign_id>/content/", content.edit, name="content"),
+    path("campaigns/<int:campaign_id>/content/sample/", content.sample, name="sample"),
     path("campaigns/<int:campaign_id>/content/footer/", review.footer, name="footer"),
-    path("campaigns/<int:campaign_id>/reader/", reading.reader, name="reader"),
+    path("campaigns/<int:campaign_id>/reader/", content.reader, name="reader"),
     path("campaigns/<int:campaign_id>/preview/", reading.preview, name="preview"),
     path("campaigns/<int:campaign_id>/review/", review.show, name="review"),
     path("campaigns/<int:campaign_id>/tests/", review.tests, name="tests"),
@@ -30,4 +30,16 @@ urlpatterns = [
     path("campaigns/<int:campaign_id>/unschedule/", moves.unschedule, name="unschedule"),
     path("campaigns/<int:campaign_id>/duplicate/", listing.duplicate, name="duplicate"),
     path("campaigns/<int:campaign_id>/delete/", listing.delete, name="delete"),
+    path("templates/", templates.gallery, name="templates"),
+    path("templates/new/", templates.new, name="template_new"),
+    path("templates/designs/", templates.design, name="design"),
+    path("templates/designs/preview/", templates.design_preview, name="design_preview"),
+    path("templates/designs/use/", templates.design_use, name="design_use"),
+    path("templates/designs/keep/", templates.design_keep, name="design_keep"),
+    path("templates/<uuid:template_uuid>/", templates.edit, name="template"),
+    path("templates/<uuid:template_uuid>/reader/", templates.reader, name="template_reader"),
+    path("templates/<uuid:template_uuid>/preview/", templates.preview, name="template_preview"),
+    path("templates/<uuid:template_uuid>/use/", templates.use, name="template_use"),
+    path("templates/<uuid:template_uuid>/duplicate/", templates.duplicate, name="template_duplicate"),
+    path("templates/<uuid:template_uuid>/delete/", templates.delete, name="template_delete"),
 ]

@@ -31,6 +31,14 @@ SENDING = _("Sending")
 PLACES = (
     Place("web:dashboard", _("Home"), "house", "workspace.view", ("web:dashboard",), letter="h"),
     Place("campaigns:list", _("Campaigns"), "send", "campaigns.view", ("campaigns:",), letter="c"),
+    Place(
+        "campaigns:templates",
+        _("Templates"),
+        "layout-template",
+        "campaigns.view",
+        ("campaigns:template", "campaigns:design"),
+        letter="t",
+    ),
     Place("contacts:list", _("Contacts"), "users", "contacts.view", ("contacts:",), PEOPLE, "p"),
     Place("contacts:lists", _("Lists"), "list", "contacts.view", ("contacts:lists", "contacts:list_"), PEOPLE, "l"),
     Place("contacts:imports", _("Imports"), "file-up", "imports.view", ("contacts:import",), PEOPLE, "i"),

@@ -69,7 +69,7 @@ class Desk:
         page.wait_for_load_state()
         assert page.evaluate(SIDEWAYS) <= 0, f"{page.url} scrolls sideways"
         assert page.locator("h1:visible").count() == 1, page.url
-        assert self.complaints == []
+        assert self.complaints == [], repr(self.complaints)
         if page.url not in self.visited:
             self.visited.append(page.url)
         self.keep_picture(page, name)

@@ -196,8 +196,8 @@ def test_readers_are_those_who_would_get_it(draft: Campaign, make_contact: MakeC
 
     assert previews.readers(draft)[:2] == [ordinary, nameless]
     assert set(previews.readers(draft)) == {ordinary, nameless, other_script}
-    assert [each.email for each in previews.find_readers(draft, "OFF")] == ["off@example.com"]
-    assert previews.find_readers(draft, "x@y") == []
+    assert [each.email for each in previews.find_readers(draft.workspace, "OFF")] == ["off@example.com"]
+    assert previews.find_readers(draft.workspace, "x@y") == []
 
 
 def test_a_preview_shows_one_reader_or_says_why_not(draft: Campaign, make_contact: MakeContact) -> None:

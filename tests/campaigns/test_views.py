@@ -249,13 +249,16 @@ def test_content_is_shown_inert_in_the_editor(owner_client: Client, draft: Campa
     assert "&lt;/textarea&gt;&lt;script&gt;" in html
 
 
-def test_a_saved_change_brings_a_new_preview(owner_client: Client, draft: Campaign, make_contact: MakeContact) -> None:
+def test_a_saved_change_tells_the_preview(owner_client: Client, draft: Campaign, make_contact: MakeContact) -> None:
     ann = make_contact("ann@example.com", first_name="Ann")
     form = {"html": GOOD + "<p>More</p>", "text": "", "autosave": "1", "seen": drafts.version(draft), "as": ann.uuid}
 
-    html = owner_client.post(at(draft, "content/"), form, headers=HTMX).content.decode()
+    reply = owner_client.post(at(draft, "content/"), form, headers=HTMX)
+    html = owner_client.get(at(draft, f"reader/?as={ann.uuid}"), headers=HTMX).content.decode()
 
-    assert 'hx-swap-oob="true"' in html
+    draft.refresh_from_db()
+    assert reply.headers["HX-Trigger"] == "saved"
+    assert f'value="{drafts.version(draft)}"' in reply.content.decode()
     assert f"preview/?contact={ann.uuid}" in html
     assert "<iframe" in html and "sandbox title" in html
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -190,10 +190,14 @@ def bare_fields(campaign: Campaign) -> list[str]:
         asked = sandbox.build(lifecycle.source_of(campaign), ()).names
     except rendering.ContentError:
         return []
-    written = "\n".join((campaign.subject, campaign.preheader, campaign.html, campaign.text))
+    return without_fallback(lifecycle.source_of(campaign), {name for part in asked.values() for name in part})
+
+
+def without_fallback(source: rendering.Source, names: Collection[str]) -> list[str]:
+    """Return which of these fields the content shows as they are, empty or not."""
+    written = "\n".join((source.subject, source.preheader, source.html, source.text))
     pieces = [(found[1] or "", found[2] or "") for found in _ASKED.finditer(written)]
-    names = sorted({name for part in asked.values() for name in part} - _NOT_FIELDS)
-    return [name for name in names if _is_bare(name, pieces)][:MAX_FIELDS]
+    return [name for name in sorted(set(names) - _NOT_FIELDS) if _is_bare(name, pieces)][:MAX_FIELDS]
 
 
 def _is_bare(name: str, pieces: list[tuple[str, str]]) -> bool:

@@ -1,4 +1,4 @@
-"""The composer's first three steps: settings, audience, content; saved on every change and on going on."""
+"""The composer's first two steps, settings and audience; saved on every change and on going on."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from apps.accounts.access import WorkspaceRequest, may
 from apps.campaigns import selectors
-from apps.campaigns.forms import AudienceForm, ContentForm, SettingsForm, settings_of
+from apps.campaigns.forms import AudienceForm, SettingsForm, settings_of
 from apps.campaigns.models import Campaign
 from apps.campaigns.services import drafts, subtraction
 from apps.campaigns.views import entrance, reading
@@ -62,7 +62,7 @@ def new(request: WorkspaceRequest) -> HttpResponse:
 def settings(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
     """Name, subject, sender, sending account."""
     campaign = entrance.campaign_of(request, campaign_id)
-    if (reply := _elsewhere(request, campaign)) is not None:
+    if (reply := elsewhere(request, campaign)) is not None:
         return reply
     form = SettingsForm(request.POST or None, workspace=request.workspace, initial=settings_of(campaign))
     if _is_autosave(request):
@@ -89,7 +89,7 @@ def settings(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
 def audience(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
     """Lists in, lists out, and the subtraction as it stands."""
     campaign = entrance.campaign_of(request, campaign_id)
-    if (reply := _elsewhere(request, campaign)) is not None:
+    if (reply := elsewhere(request, campaign)) is not None:
         return reply
     form = AudienceForm(request.POST if request.method == "POST" else None, workspace=request.workspace)
     if request.method == "POST" and form.is_valid():
@@ -110,35 +110,6 @@ def audience(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
     return render(request, "campaigns/audience.html", context, status=INVALID if form.errors else 200)
 
 
-@may("campaigns.edit")
-@require_http_methods(["GET", "HEAD", "POST"])
-def content(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
-    """The source and the text version, beside what a chosen reader would see."""
-    campaign = entrance.campaign_of(request, campaign_id)
-    if (reply := _elsewhere(request, campaign)) is not None:
-        return reply
-    initial = {"html": campaign.html, "text": campaign.text}
-    form = ContentForm(request.POST if request.method == "POST" else None, initial=initial)
-    if request.method == "POST" and form.is_valid():
-        changes = {name: _unix_lines(form.cleaned_data[name]) for name in drafts.CONTENT}
-        if _is_autosave(request):
-            save: Save = lambda seen: drafts.save(campaign, changes=changes, seen=seen)  # noqa: E731
-            return _autosaved(request, campaign, save, "campaigns/fragments/reader.html")
-        drafts.save(campaign, changes=changes)
-        return entrance.to(campaign, "content" if "look" in request.POST else "review")
-    context = {**frame(campaign, "content"), "form": form, **reading.panel(request, campaign)}
-    return render(request, "campaigns/content.html", context, status=INVALID if form.errors else 200)
-
-
-@may("campaigns.edit")
-@require_POST
-def sample(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
-    """Begin the content with the sample letter."""
-    campaign = entrance.campaign_of(request, campaign_id)
-    drafts.begin_with_sample(campaign)
-    return entrance.to(campaign, "content")
-
-
 Save = Callable[[str], None]
 
 
@@ -155,12 +126,18 @@ def _autosaved(request: WorkspaceRequest, campaign: Campaign, save: Save, fragme
             context["reader"], context["preview"] = reading.first_reader(campaign)
         case "subtraction.html":
             context["subtraction"] = subtraction.now(campaign)
-        case "reader.html":
-            context |= reading.panel(request, campaign)
     return render(request, "campaigns/fragments/saved.html", {**context, "fragment": fragment})
 
 
-def _elsewhere(request: WorkspaceRequest, campaign: Campaign) -> HttpResponse | None:
+def noted(request: WorkspaceRequest, campaign: Campaign, *, tells: str) -> HttpResponse:
+    """Answer with the note that a change is saved, and tell the page so by this event."""
+    context = {"campaign": campaign, "version": drafts.version(campaign)}
+    response = render(request, "campaigns/fragments/saved.html", context)
+    response["HX-Trigger"] = tells
+    return response
+
+
+def elsewhere(request: WorkspaceRequest, campaign: Campaign) -> HttpResponse | None:
     """Lead to the campaign's own page when there is nothing left to compose."""
     if request.method != "POST" and not entrance.is_editable(campaign):
         return entrance.to(campaign, "detail")
@@ -170,8 +147,3 @@ def _elsewhere(request: WorkspaceRequest, campaign: Campaign) -> HttpResponse | 
 def _show_problems(form: django_forms.Form, error: drafts.FieldError) -> None:
     for name, sentence in error.problems.items():
         form.add_error(name if name in form.fields else None, sentence)
-
-
-def _unix_lines(text: str) -> str:
-    # Browsers send CR LF; the author wrote lines.
-    return text.replace("\r\n", "\n")
