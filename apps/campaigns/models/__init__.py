@@ -2,5 +2,6 @@
 
 from apps.campaigns.models.campaign import Campaign, CampaignEntry, ContentVersion
 from apps.campaigns.models.delivery import Batch, Delivery
+from apps.campaigns.models.sender import SenderIdentity
 
-__all__ = ["Batch", "Campaign", "CampaignEntry", "ContentVersion", "Delivery"]
+__all__ = ["Batch", "Campaign", "CampaignEntry", "ContentVersion", "Delivery", "SenderIdentity"]
