@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from amqp.exceptions import AMQPError
 from django.db import transaction
 from kombu import uuid
 from kombu.exceptions import BatchPublishError, OperationalError  # type: ignore[attr-defined]  # missing in the stubs
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # What a broker that is away, full or restarting raises; the sweep rings again.
-BROKER_ERRORS = (OperationalError, BatchPublishError, RedisError, OSError)
+BROKER_ERRORS = (AMQPError, OperationalError, BatchPublishError, RedisError, OSError)
 
 BULK = 20  # from here on a connection of one's own and a prepared message pay
 PER_ROUND_TRIP = 200

@@ -21,9 +21,9 @@ DAY = 86_400
 
 
 def test_rolling_restarts_by_sigterm_leave_nothing_unconfirmed(run: Make) -> None:
-    one = run(700)
+    one = run(500)
 
-    for k in range(1, 6):
+    for k in range(1, 5):
         one.wait_for_settled(100 * k)
         status = one.group.terminate("mail")
         held = Delivery.objects.filter(state__in=["leased", "sending", "committing"]).count()
@@ -32,7 +32,7 @@ def test_rolling_restarts_by_sigterm_leave_nothing_unconfirmed(run: Make) -> Non
 
     one.wait_for_end()
     one.check_accounted()
-    assert one.states() == {"sent": 700}
+    assert one.states() == {"sent": 500}
 
 
 def test_sigkill_after_sigterm_with_the_server_hanging_at_the_dot_holds_at_most_what_was_in_hand(run: Make) -> None:

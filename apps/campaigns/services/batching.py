@@ -24,6 +24,7 @@ def admit(batch_id: int) -> list[int]:
                  SELECT d.id FROM campaigns_delivery d JOIN campaigns_campaign k ON k.id = d.campaign_id
                  WHERE d.batch_id = %(batch)s AND d.state = 'queued' AND d.due_at <= now() AND d.rung_at IS NULL
                    AND k.state = 'sending'
+                   AND EXISTS (SELECT 1 FROM smtp_transport t WHERE t.id = d.transport_id AND t.is_active)
                  ORDER BY d.id LIMIT (SELECT n FROM room) FOR UPDATE OF d SKIP LOCKED
                )
                UPDATE campaigns_delivery d SET rung_at = now() FROM due WHERE d.id = due.id RETURNING d.id""",
@@ -55,7 +56,8 @@ def next_batches(campaign_id: int) -> list[int]:
                  WHERE b.campaign_id = %(campaign)s
                    AND (b.rung_at IS NULL OR b.rung_at < now() - %(patience)s * interval '1 second')
                    AND EXISTS (SELECT 1 FROM campaigns_delivery d WHERE d.batch_id = b.id AND d.state = 'queued'
-                               AND d.due_at <= now() AND d.rung_at IS NULL)
+                               AND d.due_at <= now() AND d.rung_at IS NULL
+                               AND EXISTS (SELECT 1 FROM smtp_transport t WHERE t.id = d.transport_id AND t.is_active))
                  ORDER BY b.number LIMIT greatest(0, %(bound)s - (SELECT n FROM open)) FOR UPDATE OF b SKIP LOCKED
                )
                UPDATE campaigns_batch b SET rung_at = now() FROM ready WHERE b.id = ready.id

@@ -16,10 +16,11 @@ from apps.smtp import bounces
 from apps.smtp.budget import Budget
 from apps.smtp.config import TransportConfig
 from apps.smtp.envelope import InvalidEnvelopeError
-from apps.smtp.outcome import Deferred, Outcome, Rejected, Withheld
+from apps.smtp.outcome import Deferred, FailureClass, Outcome, Rejected, Stage, Withheld
 from apps.smtp.pool import connections
 from apps.smtp.services import configs, post_office
 from core import jobs, worker
+from core.errors import EspError
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +105,11 @@ def send_single(delivery_id: int, *, started: float) -> None:
     except outcomes.DATABASE_AWAY:
         outcomes.drop_connection()
         outcomes.record(outcomes.unsent(claimed), until=outcomes.record_deadline(started))
+        return
+    except EspError as error:  # the account cannot be used: no fault of the letter's
+        refused = Deferred(Stage.CONNECT, None, FailureClass.ACCOUNT, counted=False, reason=error.code)
+        result = outcomes.interpret(claimed, refused, was_marked=False)
+        outcomes.record(result, until=outcomes.record_deadline(started))
         return
     _carry(claimed, config, envelope, started=started)
 

@@ -23,4 +23,7 @@ ERASED = "(d.kind = 'campaign' AND d.contact_id IS NULL)"
 CAMPAIGN_OPEN = """(d.kind <> 'campaign' OR EXISTS (
     SELECT 1 FROM campaigns_campaign k WHERE k.id = d.campaign_id AND k.state = 'sending'))"""
 
-MAY_GO = f"{CAMPAIGN_OPEN} AND NOT {SUPPRESSED} AND NOT {UNSUBSCRIBED} AND NOT {ERASED}"
+# Switching an account off stops what waits for it at once.
+ACCOUNT_ON = "EXISTS (SELECT 1 FROM smtp_transport t WHERE t.id = d.transport_id AND t.is_active)"
+
+MAY_GO = f"{CAMPAIGN_OPEN} AND {ACCOUNT_ON} AND NOT {SUPPRESSED} AND NOT {UNSUBSCRIBED} AND NOT {ERASED}"
