@@ -26,6 +26,10 @@ ACTIONS = frozenset(
         "sender_added",
         "sender_changed",
         "sender_removed",
+        "account_added",
+        "account_changed",
+        "account_switched",
+        "account_deleted",
         "secret_changed",
         "campaign_sent",
         "campaign_paused",
@@ -36,7 +40,6 @@ ACTIONS = frozenset(
         "contact_deleted",
         "suppression_lifted",
         "import_started",
-        "list_deleted",
         "exported",
     }
 )

@@ -22,6 +22,10 @@ WORDS: dict[str, str | Promise] = {
     "sender_added": _("Added a sender"),
     "sender_changed": _("Changed a sender"),
     "sender_removed": _("Removed a sender"),
+    "account_added": _("Added a sending account"),
+    "account_changed": _("Changed a sending account"),
+    "account_switched": _("Switched a sending account"),
+    "account_deleted": _("Deleted a sending account"),
     "secret_changed": _("Changed a password or key"),
     "campaign_sent": _("Sent a campaign off"),
     "campaign_paused": _("Paused a campaign"),
@@ -32,6 +36,5 @@ WORDS: dict[str, str | Promise] = {
     "contact_deleted": _("Deleted a contact"),
     "suppression_lifted": _("Lifted a suppression"),
     "import_started": _("Started an import"),
-    "list_deleted": _("Deleted a list"),
     "exported": _("Exported"),
 }

@@ -5,16 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Workspace
 from apps.campaigns import selectors
-from apps.campaigns.models import Campaign
+from apps.campaigns.models import Campaign, SenderIdentity
+from apps.campaigns.services import senders
 from apps.contacts.models import ContactList
 from apps.smtp.models import Transport
 
 LOCAL_TIME = "%Y-%m-%dT%H:%M"
 MAX_CONTENT_CHARS = 1_000_000
+
+
+# What only who may edit senders can type in freely.
+WRITTEN_SENDER = ("from_name", "from_email", "reply_to")
 
 
 class SettingsForm(forms.Form):
@@ -33,11 +39,18 @@ class SettingsForm(forms.Form):
         required=False,
         help_text=_("Shown in grey by most inboxes. Empty means they take the first words of the email."),
     )
+    sender = forms.ModelChoiceField(
+        label=_("Sender"),
+        queryset=SenderIdentity.objects.none(),
+        required=False,
+        empty_label=_("Another one, written here"),
+        error_messages={"invalid_choice": _("Choose one of your senders.")},
+    )
     from_name = forms.CharField(
         label=_("From"), max_length=200, required=False, help_text=_("The name that readers see.")
     )
     from_email = forms.CharField(
-        label=_("From address"), max_length=320, widget=forms.EmailInput(attrs={"autocomplete": "off"})
+        label=_("From address"), max_length=320, required=False, widget=forms.EmailInput(attrs={"autocomplete": "off"})
     )
     reply_to = forms.CharField(
         label=_("Replies go to"),
@@ -54,11 +67,38 @@ class SettingsForm(forms.Form):
         error_messages={"invalid_choice": _("Choose one of your sending accounts.")},
     )
 
-    def __init__(self, *args: Any, workspace: Workspace, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, workspace: Workspace, may_write_sender: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         field = self.fields["transport"]
         assert isinstance(field, forms.ModelChoiceField)
         field.queryset = Transport.objects.filter(workspace=workspace, is_active=True).order_by("kind", "name")
+        sender = self.fields["sender"]
+        assert isinstance(sender, forms.ModelChoiceField)
+        sender.queryset = senders.of(workspace)
+        self.has_senders = sender.queryset.exists()
+        self.may_write_sender = may_write_sender
+        # Who may not write a sender keeps the one that an admin wrote into this campaign.
+        self.kept_sender = "" if may_write_sender else str(self.initial.get("from_email") or "")
+        if not may_write_sender:
+            sender.empty_label = self.kept_sender or None
+            for name in WRITTEN_SENDER:
+                del self.fields[name]
+
+    def clean(self) -> dict[str, Any]:
+        """Take name and address from the chosen sender; without one they must have been written."""
+        cleaned = super().clean() or {}
+        if isinstance(chosen := cleaned.get("sender"), SenderIdentity):
+            cleaned.update(senders.copied(chosen))
+            for name in WRITTEN_SENDER:
+                self.errors.pop(name, None)
+        elif self.may_write_sender:
+            if not cleaned.get("from_email") and "from_email" not in self.errors:
+                self.add_error("from_email", _t("Write the address that readers see and answer to."))
+        elif self.kept_sender:
+            cleaned.update({name: self.initial.get(name, "") for name in WRITTEN_SENDER})
+        elif "sender" not in self.errors:
+            self.add_error("sender", _t("Choose a sender. An admin can add one in the settings."))
+        return cleaned
 
     @property
     def transports(self) -> list[tuple[Transport, bool]]:
@@ -128,6 +168,20 @@ class SendForm(forms.Form):
     )
 
 
+class SenderForm(forms.Form):
+    """A name and an address to write in."""
+
+    name = forms.CharField(label=_("Name"), max_length=200, help_text=_("What readers see beside the subject."))
+    email = forms.CharField(label=_("Address"), max_length=320, widget=forms.EmailInput(attrs={"autocomplete": "off"}))
+    reply_to = forms.CharField(
+        label=_("Replies go to"),
+        max_length=320,
+        required=False,
+        help_text=_("Empty means the address above."),
+        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+    )
+
+
 class AddressForm(forms.Form):
     """The workspace's postal address."""
 
@@ -142,6 +196,7 @@ def settings_of(campaign: Campaign) -> dict[str, object]:
         "name": campaign.name,
         "subject": campaign.subject,
         "preheader": campaign.preheader,
+        "sender": campaign.sender_id,
         "from_name": campaign.from_name,
         "from_email": campaign.from_email,
         "reply_to": campaign.reply_to,

@@ -2,10 +2,14 @@
 
 from django.urls import path
 
-from apps.campaigns.views import composer, content, detail, listing, moves, reading, review, templates
+from apps.campaigns.views import composer, content, detail, listing, moves, reading, review, senders, templates
 
 app_name = "campaigns"
 urlpatterns = [
+    path("settings/senders/", senders.show, name="senders"),
+    path("settings/senders/add/", senders.add, name="sender_add"),
+    path("settings/senders/<uuid:senderidentity_uuid>/", senders.edit, name="sender"),
+    path("settings/senders/<uuid:senderidentity_uuid>/remove/", senders.remove, name="sender_remove"),
     path("campaigns/", listing.show, name="list"),
     path("campaigns/new/", composer.new, name="new"),
     path("campaigns/<int:campaign_id>/", detail.show, name="detail"),

@@ -49,16 +49,16 @@ def test_the_link_goes_by_mail_and_only_its_hash_is_kept(workspace: Workspace, o
 
 @override_settings(INBOX_ADDRESS=None, EMAIL_BACKEND="apps.smtp.mail.SystemMailBackend")
 def test_without_an_inbox_the_link_is_there_to_copy(owner_client: Client, workspace: Workspace) -> None:
-    answer = owner_client.post(
-        reverse("accounts:invite", args=[workspace.slug]), {"email": "nadia@orchard.example", "role": "viewer"}
-    )
+    values = {"email": "nadia@orchard.example", "role": "viewer"}
+    answer = owner_client.post(reverse("accounts:invite", args=[workspace.slug]), values, follow=True)
 
     page = answer.content.decode()
     assert answer.status_code == 200
-    assert "We could not send the letter" in page
+    assert "We could not send the email" in page
     found = re.search(r"/invitation/([\w-]{43})/", page)
     assert found and invitations.find(found[1]).role == "viewer"
     assert "no-store" in answer.headers["Cache-Control"]
+    assert "/invitation/" not in owner_client.get(reverse("accounts:members", args=[workspace.slug])).content.decode()
 
 
 def test_makes_an_account_for_the_invited_address(client: Client, issued: invitations.Issued) -> None:

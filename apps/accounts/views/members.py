@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
@@ -20,12 +22,23 @@ from apps.accounts.views.tabs import tabs
 from core import clock
 from core.addresses import InvalidAddressError
 
+# A fresh link waits in the inviter's own browser for the page that shows it; our side keeps only its hash.
+_ISSUED = "issued"
+_WAITS_SECONDS = 120
 
+
+@never_cache
 @may("workspace.view")
 @require_safe
 def show(request: WorkspaceRequest) -> HttpResponse:
-    """List members and open invitations."""
-    return _page(request)
+    """List members and open invitations, and once the link of a fresh one."""
+    issued = request.get_signed_cookie(_ISSUED, default="", salt=request.workspace.slug, max_age=_WAITS_SECONDS)
+    pk, was_mailed, url = issued.split(" ") if issued else ("0", "", "")
+    fresh = invitations.open_in(request.workspace).filter(pk=pk).first()
+    response = _page(request, issued=invitations.Issued(fresh, url, was_mailed == "mailed") if fresh else None)
+    if issued:
+        response.delete_cookie(_ISSUED, path=_path(request))
+    return response
 
 
 @may("members.edit")
@@ -59,7 +72,6 @@ def leave(request: WorkspaceRequest) -> HttpResponse:
     return redirect("web:home")
 
 
-@never_cache
 @may("members.edit")
 @require_POST
 def invite(request: WorkspaceRequest) -> HttpResponse:
@@ -67,20 +79,20 @@ def invite(request: WorkspaceRequest) -> HttpResponse:
     form = InviteForm(request.POST, grantable=roles.grantable(request.membership.role))
     if form.is_valid():
         try:
-            return _page(request, issued=invitations.invite(request.workspace, **form.cleaned_data, by=request.user))
+            return _show_once(request, invitations.invite(request.workspace, **form.cleaned_data, by=request.user))
         except (InvalidAddressError, invitations.AlreadyMemberError) as error:
             form.add_error("email", error.message)
     return _page(request, form=form)
 
 
-@never_cache
 @may("members.edit")
 @require_POST
 def renew(request: WorkspaceRequest, invitation_id: int) -> HttpResponse:
     """Replace an open invitation's link by a new one, and show it, this once."""
     found = _invitation(request, invitation_id)
-    issued = invitations.invite(request.workspace, email=found.email, role=found.role, by=request.user)
-    return _page(request, issued=issued)
+    return _show_once(
+        request, invitations.invite(request.workspace, email=found.email, role=found.role, by=request.user)
+    )
 
 
 @may("members.edit")
@@ -102,6 +114,25 @@ def _invitation(request: WorkspaceRequest, invitation_id: int) -> Invitation:
 
 def _back(request: WorkspaceRequest) -> HttpResponse:
     return redirect("accounts:members", workspace_slug=request.workspace.slug)
+
+
+def _path(request: WorkspaceRequest) -> str:
+    return reverse("accounts:members", args=[request.workspace.slug])
+
+
+def _show_once(request: WorkspaceRequest, issued: invitations.Issued) -> HttpResponse:
+    response = _back(request)
+    response.set_signed_cookie(
+        _ISSUED,
+        f"{issued.invitation.pk} {'mailed' if issued.was_mailed else 'kept'} {issued.url}",
+        salt=request.workspace.slug,
+        path=_path(request),
+        max_age=_WAITS_SECONDS,
+        httponly=True,
+        samesite="Strict",
+        secure=settings.SESSION_COOKIE_SECURE,
+    )
+    return response
 
 
 def _page(

@@ -2,6 +2,7 @@
 
 from apps.campaigns.models.campaign import Campaign, CampaignEntry, ContentVersion
 from apps.campaigns.models.delivery import Batch, Delivery
+from apps.campaigns.models.sender import SenderIdentity
 from apps.campaigns.models.template import Template
 
-__all__ = ["Batch", "Campaign", "CampaignEntry", "ContentVersion", "Delivery", "Template"]
+__all__ = ["Batch", "Campaign", "CampaignEntry", "ContentVersion", "Delivery", "SenderIdentity", "Template"]

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import User, Workspace
+from apps.campaigns.models.sender import SenderIdentity
 from apps.campaigns.states import CampaignState, Policy
 from apps.contacts.models import ContactList
 from apps.smtp.models import Transport
@@ -48,6 +49,8 @@ class Campaign(models.Model):
     from_name = models.CharField(_("from name"), max_length=200, blank=True)
     from_email = models.CharField(_("from address"), max_length=320, blank=True)
     reply_to = models.CharField(_("reply to"), max_length=320, blank=True)
+    # Where the three above came from; they are copied, so that what was sent stays what it was.
+    sender = models.ForeignKey(SenderIdentity, on_delete=models.SET_NULL, null=True, related_name="campaigns")
     html = models.TextField(_("HTML"), blank=True)
     text = models.TextField(_("plain text"), blank=True)
     track_opens = models.BooleanField(default=True)

@@ -11,21 +11,22 @@ from django.db.models.functions import Now
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
+from apps.accounts import audit
 from apps.accounts.models import User, Workspace
 from apps.campaigns import rendering
-from apps.campaigns.models import Campaign
-from apps.campaigns.services import history
+from apps.campaigns.models import Campaign, SenderIdentity
+from apps.campaigns.services import history, senders
 from apps.campaigns.states import CampaignState
 from apps.contacts.models import ContactList
 from apps.smtp.models import Transport
 from core import addresses
 from core.errors import EspError, InvalidTransitionError
 
-SETTINGS = ("name", "subject", "preheader", "from_name", "from_email", "reply_to", "transport")
+SETTINGS = ("name", "subject", "preheader", "from_name", "from_email", "reply_to", "sender", "transport")
 CONTENT = ("html", "text")
 _COPIED = (
-    "subject", "preheader", "from_name", "from_email", "reply_to", "html", "text", "track_opens", "track_clicks",
-    "transport_id", "policy", "expires_after",
+    "subject", "preheader", "from_name", "from_email", "reply_to", "sender_id", "html", "text", "track_opens",
+    "track_clicks", "transport_id", "policy", "expires_after",
 )  # fmt: skip
 
 
@@ -48,14 +49,17 @@ class ChangedElsewhereError(EspError):
 
 
 def defaults(workspace: Workspace, *, by: User) -> dict[str, object]:
-    """Return what a new campaign begins with: the last one's sender, else the workspace's name and who asks."""
+    """Return what a new campaign begins with: the last one's sender, else a sender that is set up, else who asks."""
     last = Campaign.objects.filter(workspace=workspace).exclude(from_email="").order_by("-pk").first()
     transports = Transport.objects.filter(workspace=workspace, is_active=True)
     first = transports.filter(kind=Transport.Kind.LOCAL_INBOX).first() or transports.order_by("pk").first()
     if last is None:
+        if (sender := senders.of(workspace).first()) is not None:
+            return {"sender": sender.pk, **senders.copied(sender), "transport": first}
         return {"from_name": workspace.name, "from_email": by.email, "transport": first}
     usual = last.transport if last.transport and last.transport.is_active else first
     return {
+        "sender": last.sender_id,
         "from_name": last.from_name,
         "from_email": last.from_email,
         "reply_to": last.reply_to,
@@ -89,6 +93,9 @@ def problems(workspace: Workspace, changes: Mapping[str, object]) -> dict[str, s
                 addresses.parse(text)
             except addresses.InvalidAddressError as error:
                 found[field] = error.message
+    sender = changes.get("sender")
+    if isinstance(sender, SenderIdentity) and sender.workspace_id != workspace.pk:
+        found["sender"] = _("Choose one of your senders.")
     transport = changes.get("transport")
     if isinstance(transport, Transport) and (transport.workspace_id != workspace.pk or not transport.is_active):
         found["transport"] = _("Choose a sending account that is switched on.")
@@ -191,6 +198,7 @@ def delete(campaign: Campaign) -> None:
         InvalidTransitionError: it is no longer a draft, and its account is kept.
     """
     with _draft(campaign, "") as locked:
+        audit.note("campaign_deleted", workspace=locked.workspace_id, target=locked.name)
         locked.delete()
 
 

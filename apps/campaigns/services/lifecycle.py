@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
+from apps.accounts import audit
 from apps.accounts.models import User
 from apps.campaigns import rendering
 from apps.campaigns.models import Campaign, ContentVersion, Delivery
@@ -131,6 +132,9 @@ def schedule(campaign: Campaign, *, by: User | None, at: dt.datetime | None = No
         if not moved:
             raise _refused(campaign, CampaignState.SCHEDULED)
         history.note(campaign.pk, "scheduled", by=by, at=at.isoformat() if at else None)
+        if by is not None:
+            moment = at.isoformat() if at else None
+            audit.note("campaign_sent", workspace=campaign.workspace_id, by=by, target=campaign.name, at=moment)
         if at is None:
             jobs.ring(SEND_CAMPAIGN, campaign.pk)
     campaign.refresh_from_db()
@@ -262,6 +266,8 @@ def _move(
         if not moved:
             raise _refused(campaign, target)
         history.note(campaign.pk, kind, by=by, **({"reason": reason} if reason else {}))
+        if by is not None:
+            audit.note(f"campaign_{kind}", workspace=campaign.workspace_id, by=by, target=campaign.name)
     campaign.refresh_from_db()
 
 

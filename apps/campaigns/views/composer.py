@@ -44,7 +44,9 @@ def frame(campaign: Campaign | None, step: str) -> dict[str, object]:
 def new(request: WorkspaceRequest) -> HttpResponse:
     """Begin a campaign; nothing is made before its first step is sent in."""
     initial = drafts.defaults(request.workspace, by=request.user)
-    form = SettingsForm(request.POST or None, workspace=request.workspace, initial=initial)
+    if not request.may("senders.edit") and initial.get("from_email") == request.user.email:
+        del initial["from_email"]  # their own address is nobody's choice
+    form = _settings_form(request, initial)
     if request.method == "POST" and form.is_valid():
         try:
             campaign = drafts.create(request.workspace, by=request.user, changes=form.cleaned_data)
@@ -64,7 +66,7 @@ def settings(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
     campaign = entrance.campaign_of(request, campaign_id)
     if (reply := elsewhere(request, campaign)) is not None:
         return reply
-    form = SettingsForm(request.POST or None, workspace=request.workspace, initial=settings_of(campaign))
+    form = _settings_form(request, settings_of(campaign))
     if _is_autosave(request):
         form.is_valid()
         changes = dict(form.cleaned_data)
@@ -108,6 +110,11 @@ def audience(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
         "form": form,
     }
     return render(request, "campaigns/audience.html", context, status=INVALID if form.errors else 200)
+
+
+def _settings_form(request: WorkspaceRequest, initial: dict[str, object]) -> SettingsForm:
+    may_write = request.may("senders.edit")
+    return SettingsForm(request.POST or None, workspace=request.workspace, may_write_sender=may_write, initial=initial)
 
 
 Save = Callable[[str], None]

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
+from apps.accounts import audit
 from apps.accounts.models import Workspace
 from apps.contacts.models import Contact, ContactList
 from apps.contacts.services import subscriptions
@@ -95,7 +96,9 @@ def edit(
 
 def delete(contact: Contact) -> None:
     """Remove a person and their subscriptions; suppressions of the address and the counts of deliveries stay."""
-    contact.delete()
+    with transaction.atomic():
+        audit.note("contact_deleted", workspace=contact.workspace_id, target=addresses.mask(contact.email))
+        contact.delete()
 
 
 def _one_line(text: str) -> str:

@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from apps.accounts import audit
 from apps.accounts.models import User, Workspace
 from apps.contacts.csv import charsets, columns, people
 from apps.contacts.csv.reader import Record
@@ -142,6 +143,7 @@ def start(
         job.state, job.moved_at = State.RUNNING, Now()
         job.counts = dict.fromkeys(import_rows.COUNTS, 0)
         job.save()
+        audit.note("import_started", workspace=job.workspace_id, target=job.file_name, sha256=job.file_sha256)
         jobs.ring(RUN_TASK, job.pk)
     job.refresh_from_db()
     return job

@@ -7,6 +7,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
+from apps.accounts import audit
 from apps.contacts.models import Suppression
 from core import addresses
 from core.errors import EspError, NotFoundError
@@ -74,8 +75,12 @@ def remove(workspace_id: int, *, suppression_id: int) -> None:
         SuppressionStaysError: a complaint, or the person asked to stop: only they may undo that.
     """
     mine = Suppression.objects.filter(workspace_id=workspace_id, pk=suppression_id)
-    if mine.filter(reason__in=[Reason.MANUAL, Reason.HARD_BOUNCE], asked_to_stop=False).delete()[0]:
-        return
+    with transaction.atomic():
+        kept = mine.first()
+        if mine.filter(reason__in=[Reason.MANUAL, Reason.HARD_BOUNCE], asked_to_stop=False).delete()[0]:
+            target = addresses.mask(kept.email) if kept else ""
+            audit.note("suppression_lifted", workspace=workspace_id, target=target)
+            return
     kept = mine.first()
     if kept is None:
         raise NotFoundError(_("This address is not suppressed any more."))

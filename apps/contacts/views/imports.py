@@ -117,8 +117,8 @@ def cancel(request: WorkspaceRequest, importjob_uuid: uuid.UUID) -> HttpResponse
 def rejects(request: WorkspaceRequest, importjob_uuid: uuid.UUID) -> HttpResponseBase:
     """Give the refused rows as CSV, with line and reason; no cell can act as a formula."""
     job = _job(request, importjob_uuid)
-    response = StreamingHttpResponse(_reject_lines(job), content_type="text/csv; charset=utf-8")
     name = f"{PurePath(job.file_name).stem}-rejected.csv"
+    response = StreamingHttpResponse(_reject_lines(job), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = str(content_disposition_header(True, name))
     return response
 

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils.translation import gettext as _
 
+from apps.accounts import audit
 from apps.accounts.models import Workspace
 from apps.smtp import dialing
 from apps.smtp.models import Throttle, Transport
@@ -102,6 +103,7 @@ def save(transport: Transport, limits: Limits) -> Transport:
     transport.tested_at = transport.tested_ms = None
     transport.tested_stage = transport.tested_text = ""
     with transaction.atomic():
+        _note(transport)
         transport.save()
         # What the old limits closed, or the old password, may be open with the new ones.
         Throttle.objects.filter(transport=transport).update(
@@ -113,6 +115,7 @@ def save(transport: Transport, limits: Limits) -> Transport:
 def switch(transport: Transport, *, on: bool) -> None:
     """Let an account carry emails, or stop it: at once, and its emails wait."""
     Transport.objects.filter(pk=transport.pk).update(is_active=on)
+    audit.note("account_switched", workspace=transport.workspace_id, target=transport.name, on=on)
     transport.is_active = on
 
 
@@ -126,6 +129,7 @@ def delete(transport: Transport) -> None:
         with transaction.atomic(), connection.cursor() as cursor:
             # The database is asked, not Django, which would read every email of the account to find out.
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            audit.note("account_deleted", workspace=transport.workspace_id, target=transport.name)
             cursor.execute("DELETE FROM smtp_throttle WHERE transport_id = %s", [transport.pk])
             cursor.execute("DELETE FROM smtp_transport WHERE id = %s", [transport.pk])
     except IntegrityError:
@@ -133,6 +137,22 @@ def delete(transport: Transport) -> None:
             _("Campaigns were made or sent with “%(name)s”, so it stays in their reports. Switch it off instead.")
             % {"name": transport.name}
         ) from None
+
+
+def _note(transport: Transport) -> None:
+    """Leave a trace of a change, and another one where a secret was changed; never the secret."""
+    before = Transport.objects.filter(pk=transport.pk).first()
+    action = "account_changed" if before else "account_added"
+    audit.note(action, workspace=transport.workspace_id, target=transport.name)
+    for field in ("password", "options"):
+        secret, was = getattr(transport, field), getattr(before, field, "")
+        if _revealed(secret) != _revealed(was):
+            audit.note("secret_changed", workspace=transport.workspace_id, target=transport.name)
+            return
+
+
+def _revealed(secret: Secret | str) -> str:
+    return secret.reveal() if isinstance(secret, Secret) else secret
 
 
 def _check_name(transport: Transport, name: str) -> None:

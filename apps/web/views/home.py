@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 
 from apps.accounts.access import WorkspaceRequest, may
 from apps.accounts.models import Workspace
-from apps.web import selectors
+from apps.web import readiness, selectors
 
 
 @login_required
@@ -26,6 +26,7 @@ def dashboard(request: WorkspaceRequest) -> HttpResponse:
     """Show what is being sent, what was sent last, and on a new installation the first steps."""
     context = {
         "home": selectors.home(request.workspace),
+        "readiness": readiness.of(request.workspace, role=request.membership.role),
         "may_import": request.may("contacts.import"),
         "may_add": request.may("contacts.edit"),
         "may_compose": request.may("campaigns.edit"),

@@ -1,0 +1,123 @@
+"""Settings, members, senders and one's own account as a browser shows them, in both themes and on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.test import override_settings
+from playwright.sync_api import Page, expect
+
+from apps.accounts import audit
+from apps.accounts.models import Membership, User, Workspace
+from apps.accounts.services import invitations
+from apps.campaigns.services import senders
+from tests.conftest import PASSWORD, make_user
+from tests.web.conftest import Complaints, OpenPage
+from tests.web.test_screens import SIZES, check
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+LOCMEM = override_settings(EMAIL_BACKEND="django.core.mail.backends.locmem.EmailBackend")
+TakePicture = Callable[[Page, str], None]
+
+
+@pytest.fixture
+def team(workspace: Workspace, owner: User, colleague: User) -> str:
+    """Return the path of an open invitation into a workspace with people, senders and a past."""
+    for role, name in (("admin", "Rui Almeida"), ("marketer", "Олена Шевчук")):
+        user = make_user(f"{role}@northlight.example", name=name)
+        Membership.objects.create(user=user, workspace=workspace, role=role)
+    senders.add(workspace, name="Northlight Coffee", email="news@northlight.example", by=owner)
+    senders.add(
+        workspace, name="Ines at Northlight", email="ines@northlight.example",
+        reply_to="hello@northlight.example", by=owner,
+    )  # fmt: skip
+    audit.note("campaign_sent", workspace=workspace, by=owner, target="November roast: Kenya Gachatha")
+    audit.note(
+        "member_role_changed", workspace=workspace, by=owner, target="vera@northlight.example", before="marketer",
+        now="viewer",
+    )  # fmt: skip
+    with LOCMEM:
+        issued = invitations.invite(workspace, email="nadia@orchard.example", role="marketer", by=owner)
+    return "/invitation/" + issued.url.partition("/invitation/")[2]
+
+
+def test_every_page_in_both_themes_and_on_a_phone(
+    open_page: OpenPage, owner: User, team: str, complaints: Complaints, take_picture: TakePicture
+) -> None:
+    sender = senders.of(Workspace.objects.get(slug="northlight"))[0]
+    pages = {
+        "settings": "/w/northlight/settings/",
+        "members": "/w/northlight/settings/members/",
+        "senders": "/w/northlight/settings/senders/",
+        "sender": f"/w/northlight/settings/senders/{sender.uuid}/",
+        "activity": "/w/northlight/settings/activity/",
+        "profile": "/you/",
+        "workspace-new": "/workspaces/new/",
+        "composer-sender": "/w/northlight/campaigns/new/",
+    }
+    for name, path in pages.items():
+        for theme, width in SIZES:
+            page = open_page(path, user=owner, theme=theme, width=width)
+            take_picture(page, f"{name}-{theme if width > 500 else width}")
+            check(page, complaints)
+
+
+def test_an_invitation_in_both_themes_and_on_a_phone(
+    open_page: OpenPage, colleague: User, team: str, complaints: Complaints, take_picture: TakePicture
+) -> None:
+    for name, user in (("invitation", None), ("invitation-signed-in", colleague)):
+        for theme, width in SIZES:
+            page = open_page(team, user=user, theme=theme, width=width)
+            take_picture(page, f"{name}-{theme if width > 500 else width}")
+            check(page, complaints)
+
+
+def test_from_an_invitation_to_work(
+    open_page: OpenPage, owner: User, complaints: Complaints, take_picture: TakePicture
+) -> None:
+    here = open_page("/w/northlight/settings/members/", user=owner)
+    here.get_by_label("Email address").fill("nadia@orchard.example")
+    here.get_by_label("Role", exact=True).select_option("viewer")
+    here.get_by_role("button", name="Invite", exact=True).click()
+    link = here.locator(".cmd code").inner_text()
+    take_picture(here, "members-invited-light")
+    check(here, complaints)
+
+    there = open_page("/invitation/" + link.partition("/invitation/")[2])
+    there.get_by_label("Your name").fill("Nadia Orchard")
+    there.get_by_label("Password").fill("another quiet harbour")
+    there.get_by_role("button", name="Make an account and join").click()
+    expect(there.get_by_role("heading", level=1)).to_be_visible()
+    assert there.url.endswith("/w/northlight/")
+
+    here.reload()
+    expect(here.get_by_text("Nadia Orchard", exact=True)).to_be_visible()
+
+
+def test_signing_out_elsewhere(open_page: OpenPage, owner: User) -> None:
+    pages = []
+    for _number in range(2):
+        page = open_page("/accounts/login/")
+        page.get_by_label("E-mail address").fill(owner.email)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.goto(page.url.partition("/w/")[0] + "/you/")
+        pages.append(page)
+    here, there = pages
+
+    here.reload()
+    here.get_by_role("button", name="Sign out everywhere else").click()
+    expect(here.get_by_role("button", name="Sign out everywhere else")).to_have_count(0)
+
+    there.reload()
+    expect(there.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_from_fields_show_only_where_no_sender_is_chosen(open_page: OpenPage, owner: User, team: str) -> None:
+    page = open_page("/w/northlight/campaigns/new/", user=owner)
+    expect(page.get_by_label("From address")).to_be_hidden()
+
+    page.get_by_label("Sender").select_option("")
+
+    expect(page.get_by_label("From address")).to_be_visible()
