@@ -6,6 +6,8 @@ the marker just before the final dot.
 
 from __future__ import annotations
 
+from apps.smtp.services import breaker
+
 SUPPRESSED = """EXISTS (
     SELECT 1 FROM contacts_suppression s WHERE s.workspace_id = d.workspace_id AND s.email_hash = d.email_hash)"""
 
@@ -22,5 +24,8 @@ ERASED = "(d.kind = 'campaign' AND d.contact_id IS NULL)"
 
 CAMPAIGN_OPEN = """(d.kind <> 'campaign' OR EXISTS (
     SELECT 1 FROM campaigns_campaign k WHERE k.id = d.campaign_id AND k.state = 'sending'))"""
+
+# The sending account is switched on and not in trouble. Asked when an attempt begins; its limits are asked after that.
+ACCOUNT_OPEN = f"NOT {breaker.SHUT.format('d.transport_id')}"
 
 MAY_GO = f"{CAMPAIGN_OPEN} AND NOT {SUPPRESSED} AND NOT {UNSUBSCRIBED} AND NOT {ERASED}"
