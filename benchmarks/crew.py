@@ -7,9 +7,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from benchmarks import gauge
 from benchmarks.place import ROOT, Place
@@ -83,7 +82,8 @@ def running(place: Place, options: Options) -> Iterator[Crew]:
         try:
             for name, command in words.items():
                 log = logs.enter_context((place.folder / f"{name}.log").open("wb"))
-                more = {"BENCHMARK_PROFILE": str(place.folder / "profile")} if options.profiles and name == "mail" else {}
+                is_profiled = options.profiles and name == "mail"
+                more = {"BENCHMARK_PROFILE": str(place.folder / "profile")} if is_profiled else {}
                 crew.processes[name] = subprocess.Popen(
                     [sys.executable, "-m", "benchmarks.worker", *command],
                     cwd=ROOT,
@@ -107,5 +107,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait(60)
     except subprocess.TimeoutExpired:
         for pid in (process.pid, *children):
-            Path(f"/proc/{pid}").exists() and os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         process.wait(10)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import pstats
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import crew as crews
-from benchmarks import gauge, place, rivals, sink
+from benchmarks import gauge, place, rivals, sink, spy
 from settings.tiers import TIERS
 
 MILESTONES = (0.1, 0.5, 1.0)
@@ -30,10 +31,11 @@ class Pair:
     cpu: dict[str, float] = field(default_factory=dict)
     memory: list[dict[int, float]] = field(default_factory=list)
     rival_memory: tuple[float, ...] = ()
-    rival_cpu: float = 0.0
+    rival_cpu: dict[str, float] = field(default_factory=dict)
     bytes_ours: float = 0.0
     bytes_theirs: float = 0.0
     busy_elsewhere: float = 0.0
+    shares: dict[str, Counter[str]] = field(default_factory=dict)
 
     @property
     def ratio(self) -> float:
@@ -44,11 +46,13 @@ class Pair:
 class Bench:
     """Everything one benchmark holds open."""
 
-    def __init__(self, options: argparse.Namespace, where: place.Place, crew: crews.Crew, end: sink.Sink | None) -> None:
+    def __init__(
+        self, options: argparse.Namespace, where: place.Place, crew: crews.Crew, end: sink.Sink | None
+    ) -> None:
         from benchmarks import letters
 
         self.options, self.where, self.crew, self.end = options, where, crew, end
-        self.host, self.port = (options.smtp[0], options.smtp[1]) if options.smtp else ("127.0.0.1", end.port)  # type: ignore[union-attr]
+        self.host, self.port = ("127.0.0.1", end.port) if end else options.smtp
         self.letters = letters
         self.world = letters.make_world(options.letters, host=self.host, port=self.port)
         self.has_rival = not options.alone and rivals.fetch_nodemailer()
@@ -74,7 +78,8 @@ class Bench:
         self._reset()
         sink_before = gauge.own_cpu(self.end.pid) if self.end else 0.0
         before, machine = self.crew.cpu(), gauge.machine()
-        outcome = self.letters.send(campaign, self.world, watch=self._watch(pair))
+        with self._spied(pair):
+            outcome = self.letters.send(campaign, self.world, watch=self._watch(pair))
         spent = {part: seconds - before[part] for part, seconds in self.crew.cpu().items()}
         pair.cpu = spent
         if self.end:
@@ -89,6 +94,20 @@ class Bench:
         )
         if outcome.sent != self.options.letters:
             raise SystemExit(f"The account does not hold: {outcome}")
+
+    @contextmanager
+    def _spied(self, pair: Pair) -> Iterator[None]:
+        if not self.options.spy:
+            yield
+            return
+        pids = {"main": self.crew.pid("mail"), "child": max(self.crew.mail_children())}
+        with spy.watching(self.options.spy, pids, self.where.folder) as files:
+            yield
+        pair.shares = {"main": spy.shares(files["main"], spy.MAIN), "child": spy.shares(files["child"], spy.CHILD)}
+        if self.options.logs:
+            self.options.logs.mkdir(parents=True, exist_ok=True)
+            for name, stacks in files.items():
+                (self.options.logs / f"{name}.stacks").write_bytes(stacks.read_bytes())
 
     def _watch(self, pair: Pair):  # type: ignore[no-untyped-def]
         wanted = [self.options.letters * share for share in MILESTONES]
@@ -106,10 +125,14 @@ class Bench:
             return
         self._reset()
         letter, recipients = self.files
+        before, sink_before = gauge.waited_for_cpu(), gauge.own_cpu(self.end.pid) if self.end else 0.0
         run = rivals.nodemailer(
             self.host, self.port, connections=self.options.connections, letter=letter, recipients=recipients
         )
         pair.theirs, pair.rival_memory = run.per_second, run.memory_mib
+        pair.rival_cpu = {"nodemailer": gauge.waited_for_cpu() - before}
+        if self.end:
+            pair.rival_cpu["sink under nodemailer"] = gauge.own_cpu(self.end.pid) - sink_before
         pair.bytes_theirs = self._check(run.sent)
         print(f"{name}: nodemailer {run.per_second:.0f}/s ({run.seconds:.1f} s), sent {run.sent}, failed {run.failed}")
 
@@ -132,9 +155,10 @@ def report(options: argparse.Namespace, pairs: list[Pair], crew_options: crews.O
     """Print everything as Markdown."""
     print(f"\n{dt.date.today()} · {gauge.commit()} · {gauge.model()} · sink: {sink_kind}")
     kept = "replaced as the tier says" if crew_options.recycles else "kept"
+    sizes = [f"{size / 1024:.1f} KB" for size in (pairs[0].bytes_ours, pairs[0].bytes_theirs)]
     print(
-        f"{options.letters} letters of {pairs[0].bytes_ours / 1024:.1f} KB (nodemailer's {pairs[0].bytes_theirs / 1024:.1f}),"
-        f" {crew_options.children} children, {kept}, nodemailer with {options.connections} connections\n"
+        f"{options.letters} letters of {sizes[0]} (nodemailer's {sizes[1]}), {crew_options.children} children, {kept}, "
+        f"nodemailer with {options.connections} connections\n"
     )
     print("| run | fan-out /s | nodemailer /s | ratio | rest of the machine busy |\n|---|---|---|---|---|")
     for number, pair in enumerate(pairs, 1):
@@ -143,11 +167,13 @@ def report(options: argparse.Namespace, pairs: list[Pair], crew_options: crews.O
     print(f"| **median** | **{middle[0]:.0f}** | **{middle[1]:.0f}** | **{middle[2]:.3f}** | |\n")
     print("| CPU per letter, µs | " + " | ".join(f"run {n}" for n in range(1, len(pairs) + 1)) + " | median |")
     print("|---|" + "---|" * (len(pairs) + 1))
-    for part in pairs[0].cpu:
-        costs = [pair.cpu[part] / options.letters * 1e6 for pair in pairs]
+    rows = {part: [pair.cpu[part] for pair in pairs] for part in pairs[0].cpu}
+    rows["**all of ours**"] = [sum(pair.cpu.values()) for pair in pairs]
+    rows |= {part: [pair.rival_cpu[part] for pair in pairs] for part in pairs[0].rival_cpu}
+    for part, seconds in rows.items():
+        costs = [spent / options.letters * 1e6 for spent in seconds]
         print(f"| {part} | " + " | ".join(f"{cost:.0f}" for cost in [*costs, gauge.median(costs)]) + " |")
-    totals = [sum(pair.cpu.values()) / options.letters * 1e6 for pair in pairs]
-    print("| **all** | " + " | ".join(f"{cost:.0f}" for cost in [*totals, gauge.median(totals)]) + " |\n")
+    print()
     print("| memory of a process, MiB | at 10 % | 50 % | 100 % |\n|---|---|---|---|")
     for number, pair in enumerate(pairs, 1):
         for pid in pair.memory[-1]:
@@ -155,6 +181,19 @@ def report(options: argparse.Namespace, pairs: list[Pair], crew_options: crews.O
             print(f"| run {number}, {'main' if pid == min(pair.memory[-1]) else 'child'} {pid} | {' | '.join(sizes)} |")
         if pair.rival_memory:
             print(f"| run {number}, nodemailer | " + " | ".join(f"{size:.1f}" for size in pair.rival_memory) + " |")
+    show_shares(options, pairs)
+
+
+def show_shares(options: argparse.Namespace, pairs: list[Pair]) -> None:
+    """Print what py-spy saw of the worker's processes, as CPU time per letter."""
+    for name, part in (("main", "worker, main process"), ("child", "worker, children")):
+        seen = sum((pair.shares.get(name, Counter()) for pair in pairs), Counter[str]())
+        cost = gauge.median(pair.cpu[part] for pair in pairs) / options.letters * 1e6
+        if seen:
+            print(f"\n| {part} | share | µs per letter |\n|---|---|---|")
+        for what, samples in seen.most_common():
+            share = samples / seen.total()
+            print(f"| {what} | {share:.0%} | {share * cost:.0f} |")
 
 
 def show_profile(folder: Path, letters: int) -> None:
@@ -178,7 +217,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fan_out", description=__doc__)
     parser.add_argument("--letters", type=int, default=10_000)
     parser.add_argument("--runs", type=int, default=3, help="pairs of runs")
-    parser.add_argument("--smtp", type=_address, metavar="HOST:PORT", help="another sink; its count is then not checked")
+    parser.add_argument("--smtp", type=_address, metavar="HOST:PORT", help="another sink, whose count is not checked")
     parser.add_argument("--delay", type=float, default=0, help="milliseconds our sink waits before each reply")
     parser.add_argument("--tier", choices=list(TIERS), default="medium")
     parser.add_argument("--concurrency", type=int, default=0, help="children; the tier's own unless given")
@@ -186,6 +225,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--keep-children", action="store_true", help="do not replace children after so many letters")
     parser.add_argument("--alone", action="store_true", help="without nodemailer")
     parser.add_argument("--profile", action="store_true", help="note where the children's time goes (slows them down)")
+    parser.add_argument("--spy", type=Path, metavar="PY_SPY", help="sample the worker with this py-spy (as root)")
     parser.add_argument("--scratch", type=Path, help="a folder on the disk to measure on")
     parser.add_argument("--logs", type=Path, help="keep the processes' logs in this folder")
     return parser.parse_args(arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import statistics
 import subprocess
 from collections.abc import Iterable
@@ -29,6 +30,12 @@ def buried_cpu(pid: int) -> float:
     """Return the CPU seconds of the children that have ended and been waited for."""
     fields = _numbers(pid)
     return (fields[13] + fields[14]) / _TICK
+
+
+def waited_for_cpu() -> float:
+    """Return the CPU seconds of the programs that this process has run to their end."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def children(pid: int) -> list[int]:
@@ -58,12 +65,6 @@ def resident_mib(pid: int) -> float:
     return 0.0
 
 
-def busy_share(before: tuple[float, float], after: tuple[float, float]) -> float:
-    """Return how much of the machine was busy between two looks at `machine`."""
-    total = after[1] - before[1]
-    return (after[0] - before[0]) / total if total else 0.0
-
-
 def machine() -> tuple[float, float]:
     """Return the busy and the whole CPU seconds of the machine since it began."""
     words = [int(word) / _TICK for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
@@ -73,7 +74,8 @@ def machine() -> tuple[float, float]:
 
 def model() -> str:
     """Return the machine in a few words."""
-    names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**30
     return f"{os.cpu_count()} × {names[0] if names else 'unknown'}, {pages} GiB"
 

@@ -145,7 +145,8 @@ def for_nodemailer(campaign: Campaign, folder: Path, people: int) -> tuple[Path,
     letter = message_from_bytes(wire.data, policy=policy.default)
     assert isinstance(letter, EmailMessage)
     parts = {part.get_content_subtype(): str(part.get_content()) for part in letter.iter_parts()}
-    kept = ("List-Unsubscribe", "List-Unsubscribe-Post", "Precedence", "X-Auto-Response-Suppress", "List-Id", "Feedback-ID")
+    kept = ["List-Unsubscribe", "List-Unsubscribe-Post", "List-Id", "Feedback-ID", "Precedence"]
+    kept.append("X-Auto-Response-Suppress")
     template = {
         "run": secrets.token_hex(4),
         "domain": DOMAIN,
@@ -200,7 +201,9 @@ def _emptied(text: str) -> str:
 
 def _states(campaign: Campaign) -> dict[str, int]:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT state, count(*) FROM campaigns_delivery WHERE campaign_id = %s GROUP BY 1", [campaign.pk])
+        cursor.execute(
+            "SELECT state, count(*) FROM campaigns_delivery WHERE campaign_id = %s GROUP BY 1", [campaign.pk]
+        )
         return dict(cursor.fetchall())
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from django.conf import settings
 from django.db import connection, connections
 
 
@@ -26,9 +27,15 @@ def execute(statement: str, values: Mapping[str, Any] | Sequence[Any]) -> Execut
     """
     connection.ensure_connection()
     connection.validate_no_broken_transaction()
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(statement, values)
-        return Executed(cursor.rowcount, cursor.fetchone() if cursor.description else None)
+    raw = connection.connection
+    # Switched on for this statement alone: otherwise psycopg would remember every text that Django sends, too.
+    raw.prepare_threshold = 0 if settings.PREPARED_STATEMENTS else None
+    try:
+        with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:
+            cursor.execute(statement, values)
+            return Executed(cursor.rowcount, cursor.fetchone() if cursor.description else None)
+    finally:
+        raw.prepare_threshold = None
 
 
 def replace_unfit() -> None:

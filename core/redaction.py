@@ -11,6 +11,10 @@ _SECRET = re.compile(
 )
 _URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]+@")
 _PUBLIC_TOKEN = re.compile(r"/([ocpuv])/[A-Za-z0-9_-]{20,}")
+# Links that let somebody in; they also stand, percent-encoded, behind ?next= of the sign-in page.
+_ENTRANCE = re.compile(
+    r"(?i)((?:/|%2F)(?:setup|invitation|password(?:/|%2F)reset(?:/|%2F)key)(?:/|%2F))(?!done/)[\w.-]{6,}"
+)
 
 
 def redact(text: str) -> str:
@@ -18,6 +22,7 @@ def redact(text: str) -> str:
     text = _URL_PASSWORD.sub(r"\1***@", text)
     text = _SECRET.sub(r"\1***", text)
     text = _PUBLIC_TOKEN.sub(r"/\1/***", text)
+    text = _ENTRANCE.sub(r"\1***", text)
     return _ADDRESS.sub(r"\1…@\2", text)
 
 

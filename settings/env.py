@@ -37,6 +37,7 @@ class Environment(BaseSettings):
     vashsender_run_dir: Path | None = None
     vashsender_allowed_hosts: Annotated[str, NoDecode] = ""
     vashsender_bounce_domain: str = ""
+    vashsender_trusted_proxies: int = 0
     vashsender_prepared_statements: bool = True
     given_database_url: str = Field(default="", alias="DATABASE_URL", repr=False)
     given_redis_url: str = Field(default="", alias="REDIS_URL", repr=False)

@@ -19,7 +19,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.urls.converters import IntConverter, SlugConverter, UUIDConverter
 
 from apps.accounts import roles
-from apps.accounts.models import User, Workspace
+from apps.accounts.models import Invitation, User, Workspace
 from apps.campaigns.models import Campaign, ContentVersion, Delivery
 from apps.contacts.models import Contact, ContactList, ImportChunk, ImportJob, Subscription, Suppression
 from apps.smtp.models import InboxLetter, Transport
@@ -78,6 +78,9 @@ each_with_object = pytest.mark.parametrize("route", WITH_OBJECT, ids=str)
 @pytest.fixture
 def world(workspace: Workspace, owner: User, contact_list: ContactList, transport: Transport) -> Workspace:
     """Return the owner's workspace with at least one of everything a route may name."""
+    Invitation.objects.create(
+        workspace=workspace, email="i@x.example", role="viewer", token_hash="h", expires_at="2030-01-01T00:00:00Z"
+    )
     contact = Contact.objects.create(
         workspace=workspace, email="p@x.example", email_normalised="p@x.example", email_hash=b"h" * 32
     )

@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from django.conf import settings
 from django.db import connection
+from kombu import pools
+
+from core.celery import app
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -51,11 +54,29 @@ def environment(prefix: str, folder: Path, **more: str) -> dict[str, str]:
     }
 
 
+def ring_elsewhere() -> None:
+    """Let this process's next ring read the broker's address and prefix anew."""
+    pools.reset()
+    app._pool = None
+    app.amqp._producer_pool = None
+
+
 class Group:
     """One host's worth of processes: a mail worker, a worker for `default`, and beat; each in a session of its own."""
 
-    def __init__(self, prefix: str, folder: Path, *, concurrency: int = 4, name: str = "one", **more: str) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        folder: Path,
+        *,
+        concurrency: int = 4,
+        name: str = "one",
+        options: Sequence[str] = (),
+        module: str = "celery",
+        **more: str,
+    ) -> None:
         self.prefix, self.folder, self.concurrency, self.name = prefix, folder, concurrency, name
+        self.options, self.module = options, module
         self.environment = environment(prefix, folder, **more)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         folder.mkdir(parents=True, exist_ok=True)
@@ -66,7 +87,7 @@ class Group:
         return self
 
     def _spawn(self, role: str) -> None:
-        celery = [sys.executable, "-m", "celery", "-A", "core"]
+        celery = [sys.executable, "-m", self.module, "-A", "core"]
         quiet = ["--without-gossip", "--without-mingle", "-l", "INFO"]
         arguments = {
             "mail": [
@@ -78,6 +99,7 @@ class Group:
                 "-n",
                 f"mail-{self.name}@%h",
                 *quiet,
+                *self.options,
             ],
             "default": ["worker", "-Q", "default", "-c", "1", "-n", f"default-{self.name}@%h", *quiet],
             "all": ["worker", "-Q", "campaigns,email,default", "-c", "1", "-n", f"all-{self.name}@%h", *quiet],
@@ -109,14 +131,22 @@ class Group:
         _kill(process.pid, signal.SIGTERM)
         return process.wait(60)
 
-    def stop(self) -> None:
+    def revive(self) -> None:
+        """Start again what ended by itself, as the supervisor does."""
         for role, process in list(self.processes.items()):
-            children = self.children(role)
+            if process.poll() is not None:
+                self._spawn(role)
+
+    def stop(self) -> None:
+        """SIGTERM to every main process at once; whoever does not end in time is killed with its children."""
+        brood = {role: self.children(role) for role in self.processes}
+        for process in self.processes.values():
             _kill(process.pid, signal.SIGTERM)
+        for role, process in self.processes.items():
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
-                for pid in [*children, process.pid]:
+                for pid in [*brood[role], process.pid]:
                     _kill(pid, signal.SIGKILL)
                 process.wait(20)
         self.processes.clear()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from allauth.account.adapter import DefaultAccountAdapter
 from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from apps.accounts.services import setup
+from apps.accounts.services import setup, system_mail
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ships no types
@@ -33,3 +35,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
     def format_email_subject(self, subject: str) -> str:
         """Return the subject as it stands; our templates name the product."""
         return subject
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send a letter behind the answer's back: neither its failure nor its time tells whether an account exists."""
+        letter = self.render_mail(template_prefix, email, {"email": email, **context})
+        if template_prefix != "account/email/unknown_account":  # a stranger gets no letter, only the same answer
+            system_mail.post_later(letter)

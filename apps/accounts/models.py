@@ -1,11 +1,13 @@
-"""Users, workspaces and who belongs to which."""
+"""Users and where they are signed in, workspaces and who belongs to which, and who did what."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Lower, Now
 from django.utils.translation import gettext_lazy as _
 
@@ -29,6 +31,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True)
     is_instance_admin = models.BooleanField(default=False)
     theme = models.CharField(max_length=6, default="system")
+    # Empty follows the browser.
+    language = models.CharField(max_length=8, blank=True, default="", db_default="")
     date_joined = models.DateTimeField(db_default=Now())
 
     objects: ClassVar[UserManager] = UserManager()
@@ -93,3 +97,68 @@ class SetupLink(models.Model):
 
     def __str__(self) -> str:
         return f"set-up link until {self.expires_at}"
+
+
+class Invitation(models.Model):
+    """A one-time link into a workspace for one address; only the token's hash is kept."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField()
+    role = models.CharField(max_length=10, choices=Role.choices)
+    token_hash = models.CharField(max_length=64, unique=True)
+    invited_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+    accepted_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workspace", "email"], condition=Q(accepted_at=None), name="one_open_invitation_each"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"invitation {self.pk} into {self.workspace_id}: {self.role}"
+
+
+class Session(AbstractBaseSession):
+    """One browser that somebody is signed in with."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="sessions")
+    ip = models.GenericIPAddressField(null=True)
+    user_agent = models.CharField(max_length=300, blank=True)
+    signed_in_at = models.DateTimeField(null=True)
+    seen_at = models.DateTimeField(null=True)
+
+    class Meta(AbstractBaseSession.Meta):
+        abstract = False
+
+    @classmethod
+    def get_session_store_class(cls) -> type[Any]:
+        """Return the store that writes these rows."""
+        from apps.accounts.sessions import SessionStore
+
+        return SessionStore
+
+
+class AuditEntry(models.Model):
+    """One thing that somebody did; a trigger refuses changes, and the row outlives everybody it names."""
+
+    at = models.DateTimeField(db_default=Now())
+    action = models.CharField(max_length=60)
+    workspace = models.ForeignKey(
+        Workspace, on_delete=models.DO_NOTHING, db_constraint=False, null=True, related_name="+"
+    )
+    actor = models.ForeignKey(User, on_delete=models.DO_NOTHING, db_constraint=False, null=True, related_name="+")
+    actor_name = models.CharField(max_length=254, blank=True)
+    target = models.CharField(max_length=300, blank=True)
+    detail = models.JSONField(default=dict)
+    ip = models.GenericIPAddressField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["workspace", "-id"], name="audit_by_workspace")]
+
+    def __str__(self) -> str:
+        return f"{self.action} at {self.at}"

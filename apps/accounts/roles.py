@@ -11,7 +11,14 @@ MARKETER = VIEWER | {
     "contacts.export",
     "suppressions.edit",
 }
-ADMIN = MARKETER | {"workspace.edit", "members.edit", "transports.edit", "system.view"}
+ADMIN = MARKETER | {
+    "workspace.edit",
+    "members.edit",
+    "transports.edit",
+    "senders.edit",
+    "audit.view",
+    "system.view",
+}
 OWNER = ADMIN | {"workspace.delete"}
 
 MATRIX: dict[str, frozenset[str]] = {
@@ -25,3 +32,15 @@ MATRIX: dict[str, frozenset[str]] = {
 def allows(role: str, permission: str) -> bool:
     """Return whether the role carries the permission; an unknown role carries none."""
     return permission in MATRIX.get(role, frozenset())
+
+
+def covers(role: str, other: str) -> bool:
+    """Return whether a role has everything that the other one has: nobody grants, or takes, more than they have."""
+    return other in MATRIX and MATRIX[other] <= MATRIX.get(role, frozenset())
+
+
+def grantable(role: str) -> list[str]:
+    """Return the roles that a role may give away, the strongest first."""
+    if not allows(role, "members.edit"):
+        return []
+    return sorted((other for other in MATRIX if covers(role, other)), key=lambda other: -len(MATRIX[other]))

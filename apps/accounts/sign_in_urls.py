@@ -3,7 +3,7 @@
 from allauth.account import views as allauth
 from django.urls import path, re_path
 
-from apps.accounts import views
+from apps.accounts.views import doors
 
 urlpatterns = [
     path("login/", allauth.login, name="account_login"),
@@ -24,9 +24,9 @@ urlpatterns = [
         name="account_reset_password_from_key",
     ),
     # Nobody signs up alone, and an address changes only through an admin.
-    path("signup/", views.closed, name="account_signup"),
-    path("email/", views.closed, name="account_email"),
-    path("password/set/", views.closed, name="account_set_password"),
-    path("confirm-email/", views.closed, name="account_email_verification_sent"),
-    re_path(r"^confirm-email/(?P<key>[-:\w]+)/$", views.closed, name="account_confirm_email"),
+    path("signup/", doors.closed, name="account_signup"),
+    path("email/", doors.closed, name="account_email"),
+    path("password/set/", doors.closed, name="account_set_password"),
+    path("confirm-email/", doors.closed, name="account_email_verification_sent"),
+    re_path(r"^confirm-email/(?P<key>[-:\w]+)/$", doors.closed, name="account_confirm_email"),
 ]

@@ -76,6 +76,8 @@ def _skipped(reason: str) -> str:
 
 
 def _failed(delivery: Delivery) -> str:
+    if delivery.reason == "too_late":
+        return _("It was certainly not sent: we learned so only after the campaign was closed.")
     if delivery.reason == "crashed":
         return _("The worker died three times with this email in hand, so we stopped trying it.")
     if delivery.reason == FailureClass.RENDER.value:

@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from apps.accounts.models import Membership, User, Workspace
+from apps.accounts.models import Membership, Role, User, Workspace
 from apps.web import navigation, themes
 
 
@@ -34,12 +34,22 @@ def _workspaces(request: HttpRequest) -> list[Workspace]:
     return list(user.workspaces.order_by("name")) if isinstance(user, User) else []
 
 
+def _may_create(request: HttpRequest) -> bool:
+    user = getattr(request, "user", None)
+    if not isinstance(user, User):
+        return False
+    membership = _membership(request)
+    owns_this = membership is not None and membership.role == Role.OWNER
+    return user.is_instance_admin or owns_this
+
+
 def shell(request: HttpRequest) -> dict[str, Any]:
     """Return what the sidebar, the user menu and the theme need."""
     return {
         "workspace": getattr(request, "workspace", None),
         "here": SimpleLazyObject(lambda: _membership(request)),
         "nav": SimpleLazyObject(lambda: _entries(request)),
+        "may_create_workspace": SimpleLazyObject(lambda: _may_create(request)),
         "workspaces": SimpleLazyObject(lambda: _workspaces(request)),
         "show_setup_hint": SimpleLazyObject(lambda: not User.objects.exists()),
         "theme": themes.of(request),

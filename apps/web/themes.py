@@ -30,5 +30,7 @@ KEYS = {theme.key: theme for theme in THEMES}
 
 
 def of(request: HttpRequest) -> Theme:
-    """Return the theme that this browser chose."""
-    return KEYS.get(request.COOKIES.get(COOKIE, ""), THEMES[0])
+    """Return the theme that this browser chose; on a new browser the one of the account, if it is known already."""
+    # Asking who it is would need the database, which public pages must do without.
+    account = getattr(getattr(request, "_cached_user", None), "theme", "")
+    return KEYS.get(request.COOKIES.get(COOKIE, account), THEMES[0])

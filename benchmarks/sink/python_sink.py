@@ -1,4 +1,4 @@
-"""The sink for machines without a C compiler: the same options, questions and answers as sink.c, several times slower."""
+"""The sink for machines without a C compiler: the options, questions and answers of sink.c, several times slower."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import json
 import re
 import sys
 import time
+from pathlib import Path
 from typing import TextIO
 
 _ADDRESS = re.compile(rb"<([^>]*)>")
@@ -77,7 +78,7 @@ async def main() -> None:
     parser.add_argument("-d", type=float, default=0, help="milliseconds before each reply")
     parser.add_argument("-l", help="file for the sender and recipient of each letter")
     options = parser.parse_args()
-    log = open(options.l, "w") if options.l else None  # noqa: SIM115  open until the end
+    log = Path(options.l).open("w") if options.l else None  # noqa: SIM115  open until the end
     sink = Sink(options.d / 1000, log)
     server = await asyncio.start_server(sink.serve, "127.0.0.1", 0, limit=1 << 20, backlog=1024)
     print("listening", server.sockets[0].getsockname()[1], flush=True)

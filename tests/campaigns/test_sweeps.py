@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
 
 from apps.campaigns.models import Batch, Campaign, CampaignEntry, Delivery
-from apps.campaigns.services import batching, claims, lifecycle, stuck, sweeps
+from apps.campaigns.services import batching, claims, dispatch, lifecycle, outcomes, spool, stuck, sweeps
+from apps.smtp.models import Transport
+from apps.smtp.outcome import Deferred, FailureClass, Reply, Stage
 from core import queues
 from tests.campaigns.conftest import letters
 
@@ -287,3 +292,84 @@ def test_progress_forgives_earlier_resets(sending: Sending) -> None:
 
     campaign.refresh_from_db()
     assert (campaign.state, campaign.resets) == ("sending", 1)
+
+
+# what a closed campaign, a switched-off account and a torn file must survive
+
+
+def test_a_result_that_comes_after_the_close_leaves_nothing_waiting(sending: Sending) -> None:
+    campaign = sending(1)
+    letter = letters(campaign)[0]
+    claimed = claims.begin(letter.pk, owner="w1")
+    assert claimed is not None
+    claims.mark(claimed)
+    sql("UPDATE campaigns_delivery SET attempt_deadline = now() - interval '1 second'")
+    swept()
+    refused = Deferred(Stage.DOT, Reply(451, "4.3.0", "later"), FailureClass.TRANSIENT_DEST, counted=False)
+    assert outcomes.write(outcomes.interpret(claimed, refused, was_marked=True))
+
+    swept()
+
+    letter.refresh_from_db()
+    campaign.refresh_from_db()
+    assert (campaign.state, letter.state, letter.reason) == ("finished", "failed", "too_late")
+
+
+def test_a_switched_off_account_carries_nothing_and_is_not_stuck(sending: Sending) -> None:
+    campaign = sending(1)
+    letter = letters(campaign)[0]
+    Transport.objects.update(is_active=False)
+    quiet()
+
+    assert claims.begin(letter.pk, owner="w1") is None
+    assert batching.admit(Batch.objects.get(campaign=campaign).pk) == []
+    assert batching.next_batches(campaign.pk) == []
+    assert stuck.find(HALF_HOUR) == []
+    Transport.objects.update(is_active=True)
+    assert claims.begin(letter.pk, owner="w1") is not None
+
+
+def test_a_pause_does_not_age_the_letters(sending: Sending) -> None:
+    campaign = sending(1)
+    lifecycle.pause(campaign, by=None)
+    sql("UPDATE campaigns_delivery SET expires_at = now() - interval '1 hour'")
+    sql("UPDATE campaigns_campaign SET moved_at = now() - interval '3 hours'")
+
+    lifecycle.resume(campaign, by=None)
+
+    letter = letters(campaign)[0]
+    assert claims.begin(letter.pk, owner="w1") is not None
+
+
+def test_an_account_that_cannot_be_used_costs_no_letter(sending: Sending, settings: Any) -> None:
+    settings.INBOX_ADDRESS = None
+    letter = letters(sending(1))[0]
+
+    dispatch.send_single(letter.pk, started=time.monotonic())
+
+    letter.refresh_from_db()
+    assert (letter.state, letter.failure, letter.crash_count) == ("queued", "account", 0)
+
+
+def test_a_torn_line_in_the_spool_costs_only_itself(tmp_path: Path, settings: Any) -> None:
+    settings.SPOOL_DIR = tmp_path
+    (tmp_path / "results.jsonl").write_text('{"delivery_id": 1, "tok')
+    spool.append({"delivery_id": 2})
+    written: list[int] = []
+
+    spool.replay(lambda line: written.append(line["delivery_id"]))
+
+    assert written == [2]
+    assert not spool.has_lines()
+
+
+def test_a_campaign_that_moved_on_is_not_reset(sending: Sending) -> None:
+    campaign = sending(1)
+    quiet()
+    found = stuck.find(HALF_HOUR)
+    lifecycle.cancel(campaign, by=None)
+
+    stuck.reset(found[0])
+
+    campaign.refresh_from_db()
+    assert campaign.resets == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from core import addresses
 from core.celery import app
 from tests.campaigns.conftest import HTML, frozen
 from tests.fault_server import FaultServer
-from tests.workers import Group, wait_until
+from tests.workers import Group, ring_elsewhere, wait_until
 
 
 @dataclass
@@ -56,13 +56,17 @@ class Run:
         """How often each Message-ID was accepted."""
         return Counter(letter.message_id for letter in self.server.letters)
 
-    def check_accounted(self, *, ambiguous_at_most: int = 0) -> None:
-        """Lost 0, doubled 0; what nobody can know is unconfirmed, and no more of it than stated."""
+    def check_accounted(self, *, ambiguous_at_most: int = 0, explained: Collection[str] = ()) -> None:
+        """Lost 0, doubled 0; what nobody can know is unconfirmed, and no more of it than stated.
+
+        Args:
+            explained: further states that the test itself has brought about.
+        """
         letters = list(Delivery.objects.filter(campaign=self.campaign).values_list("message_id", "state"))
         accepted = self.accepted()
         doubled = {message_id: n for message_id, n in accepted.items() if n > 1}
         lost = [m for m, state in letters if state == "sent" and not accepted[m]]
-        unexplained = [m for m, state in letters if state != "sent" and state != "unconfirmed"]
+        unexplained = [m for m, state in letters if state not in ("sent", "unconfirmed", *explained)]
         told_unsent = [m for m, state in letters if state not in ("sent", "unconfirmed") and accepted[m]]
         unconfirmed = [m for m, state in letters if state == "unconfirmed"]
 
@@ -78,11 +82,11 @@ def prefix() -> Iterator[str]:
     made = f"vs-{secrets.token_hex(4)}-"
     before = app.conf.broker_transport_options
     app.conf.broker_transport_options = {**before, "global_keyprefix": made}
-    app.pool.force_close_all()
+    ring_elsewhere()
     cache.clear()
     yield made
     app.conf.broker_transport_options = before
-    app.pool.force_close_all()
+    ring_elsewhere()
 
 
 @pytest.fixture
@@ -117,7 +121,14 @@ def run(
     running: list[Run] = []
 
     def make(
-        letters: int, *, script: tuple[Any, ...] = (), concurrency: int = 4, start: bool = True, limits: str = ""
+        letters: int,
+        *,
+        script: tuple[Any, ...] = (),
+        concurrency: int = 4,
+        start: bool = True,
+        limits: str = "",
+        policy: str = "hold",
+        **more: Any,
     ) -> Run:
         people(letters)
         server = FaultServer(script, keep_data=False).start()
@@ -140,10 +151,11 @@ def run(
             message_domain="northlight.example",
             audience_list_ids=[contact_list.pk],
             state="scheduled",
+            policy=policy,
         )
         with connection.cursor() as cursor:
             cursor.execute("UPDATE campaigns_campaign SET scheduled_at = now()")
-        group = Group(prefix, tmp_path / "one", concurrency=concurrency, VASHSENDER_TEST_LIMITS=limits)
+        group = Group(prefix, tmp_path / "one", concurrency=concurrency, VASHSENDER_TEST_LIMITS=limits, **more)
         made = Run(campaign, group, server, prefix)
         running.append(made)
         if start:
@@ -155,3 +167,17 @@ def run(
         one.group.stop()
         one.server.stop()
     connection.close()
+
+
+@pytest.fixture
+def another_group(prefix: str, tmp_path: Path) -> Iterator[Callable[..., Group]]:
+    """Further processes on the same database and broker, as on a second host."""
+    made: list[Group] = []
+
+    def make(name: str, **more: Any) -> Group:
+        made.append(Group(prefix, tmp_path / name, name=name, **more))
+        return made[-1]
+
+    yield make
+    for group in made:
+        group.stop()

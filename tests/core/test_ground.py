@@ -72,6 +72,12 @@ def test_a_password_is_encrypted_at_rest_and_survives_a_key_rotation(workspace: 
         "password=hunter2",
         "{'api_key': 'hunter2'}",
         "GET /u/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "GET /setup/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA/",
+        "GET /invitation/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA/",
+        "GET /accounts/login/?next=/invitation/AAAAAAAAAAAAAAAAAAAAAAAAA/",
+        "GET /accounts/login/?next=%2Finvitation%2FAAAAAAAAAAAAAAAAAAAAAAAAA%2F",
+        "GET /accounts/password/reset/key/1-AAAAAAAA-0123456789abcdef/",
+        "GET /accounts/password/reset/key/1-set-AAAAAAAA/",
     ],
 )
 def test_log_lines_are_masked(line: str) -> None:

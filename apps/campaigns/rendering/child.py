@@ -21,7 +21,8 @@ from apps.campaigns.rendering.types import Source
 CPU_SECONDS = 2
 _LOADED_LATE = (
     "encodings.ascii", "encodings.idna", "encodings.latin_1", "encodings.punycode", "encodings.unicode_escape",
-    "encodings.utf_16", "idna.idnadata", "idna.uts46data", "jinja2.debug", "jinja2.ext", "_strptime", "traceback", "linecache", "stringprep",
+    "encodings.utf_16", "idna.idnadata", "idna.uts46data",
+    "jinja2.debug", "jinja2.ext", "_strptime", "traceback", "linecache", "stringprep",
 )  # fmt: skip
 _WARM_UP = Source(
     subject="{{ x }}",

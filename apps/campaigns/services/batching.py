@@ -32,6 +32,7 @@ def admit(batch_id: int) -> list[int]:
                  SELECT d.id FROM campaigns_delivery d JOIN campaigns_campaign k ON k.id = d.campaign_id
                  WHERE d.batch_id = %(batch)s AND d.state = 'queued' AND d.due_at <= now() AND d.rung_at IS NULL
                    AND k.state = 'sending'
+                   AND EXISTS (SELECT 1 FROM smtp_transport t WHERE t.id = d.transport_id AND t.is_active)
                  ORDER BY d.id LIMIT (SELECT least(n, %(room)s) FROM room) FOR UPDATE OF d SKIP LOCKED
                )
                UPDATE campaigns_delivery d SET rung_at = now() FROM due WHERE d.id = due.id RETURNING d.id""",

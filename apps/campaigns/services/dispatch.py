@@ -16,10 +16,11 @@ from apps.smtp import bounces
 from apps.smtp.budget import Budget
 from apps.smtp.config import TransportConfig
 from apps.smtp.envelope import InvalidEnvelopeError
-from apps.smtp.outcome import Deferred, Outcome, Rejected, Withheld
+from apps.smtp.outcome import Deferred, FailureClass, Outcome, Rejected, Stage, Withheld
 from apps.smtp.pool import connections
 from apps.smtp.services import breaker, configs, post_office, throttles
 from core import jobs, worker
+from core.errors import EspError
 
 log = logging.getLogger(__name__)
 
@@ -118,13 +119,22 @@ def send_single(delivery_id: int, *, started: float) -> None:
         return
     try:
         envelope = composing.compose(claimed)
+        config = configs.config_of(claimed.transport_id)
+        turn = _turn(claimed, config)
     except (RenderError, InvalidEnvelopeError) as error:
         outcomes.fail_unrendered(claimed, code=error.code, text=error.message)
         return
-    config = configs.config_of(claimed.transport_id)
-    turn = _turn(claimed, config)
+    except outcomes.DATABASE_AWAY:
+        outcomes.drop_connection()
+        outcomes.record(outcomes.unsent(claimed), until=outcomes.record_deadline(started))
+        return
+    except EspError as error:  # the account cannot be used: no fault of the letter's
+        refused = Deferred(Stage.CONNECT, None, FailureClass.ACCOUNT, counted=False, reason=error.code)
+        result = outcomes.interpret(claimed, refused, was_marked=False)
+        outcomes.record(result, until=outcomes.record_deadline(started))
+        return
     if turn is not None:
-        _carry(claimed, envelope, config, started=started, was_probe=turn)
+        _carry(claimed, config, envelope, started=started, was_probe=turn)
 
 
 def _turn(claimed: Claimed, config: TransportConfig) -> bool | None:
@@ -147,7 +157,7 @@ def _turn(claimed: Claimed, config: TransportConfig) -> bool | None:
 
 
 def _carry(
-    claimed: Claimed, envelope: composing.Envelope, config: TransportConfig, *, started: float, was_probe: bool
+    claimed: Claimed, config: TransportConfig, envelope: composing.Envelope, *, started: float, was_probe: bool
 ) -> None:
     limits = settings.LIMITS
     budget = Budget(

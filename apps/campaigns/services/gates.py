@@ -25,7 +25,10 @@ ERASED = "(d.kind = 'campaign' AND d.contact_id IS NULL)"
 CAMPAIGN_OPEN = """(d.kind <> 'campaign' OR EXISTS (
     SELECT 1 FROM campaigns_campaign k WHERE k.id = d.campaign_id AND k.state = 'sending'))"""
 
-# The sending account is switched on and not in trouble. Asked when an attempt begins; its limits are asked after that.
+# Switching an account off stops what waits for it at once.
+ACCOUNT_ON = "EXISTS (SELECT 1 FROM smtp_transport t WHERE t.id = d.transport_id AND t.is_active)"
+
+# Nor is it in trouble: asked when an attempt begins. Its limits are asked after that.
 ACCOUNT_OPEN = f"NOT {breaker.SHUT.format('d.transport_id')}"
 
-MAY_GO = f"{CAMPAIGN_OPEN} AND NOT {SUPPRESSED} AND NOT {UNSUBSCRIBED} AND NOT {ERASED}"
+MAY_GO = f"{CAMPAIGN_OPEN} AND {ACCOUNT_ON} AND NOT {SUPPRESSED} AND NOT {UNSUBSCRIBED} AND NOT {ERASED}"

@@ -167,6 +167,7 @@ def pause(campaign: Campaign, *, by: User | None, reason: str = "") -> None:
 def resume(campaign: Campaign, *, by: User | None) -> None:
     """Open the gate again; rings that were consumed while it was closed are made anew."""
     with transaction.atomic():
+        _wait_longer(campaign.pk)
         _move(
             campaign,
             CampaignState.SENDING,
@@ -224,6 +225,17 @@ def finish(campaign_id: int) -> bool:
         if is_finished:
             history.note(campaign_id, "finished")
     return is_finished
+
+
+def _wait_longer(campaign_id: int) -> None:
+    """Add the time a campaign stood still to the life of its waiting letters: nobody tried them meanwhile."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE campaigns_delivery d SET expires_at = d.expires_at + (now() - k.moved_at)
+               FROM campaigns_campaign k
+               WHERE k.id = %s AND k.state IN ('paused', 'stalled') AND d.campaign_id = k.id AND d.state = 'queued'""",
+            [campaign_id],
+        )
 
 
 def forget_rings(campaign_id: int) -> None:

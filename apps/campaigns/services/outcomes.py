@@ -117,6 +117,18 @@ def _deferred(claimed: Claimed, base: dict[str, Any], outcome: Deferred) -> Resu
     return Result(**shared, state=DeliveryState.QUEUED, reason=outcome.failure.value, wait_seconds=wait.total_seconds())
 
 
+def unsent(claimed: Claimed) -> Result:
+    """Return what to write about a letter that was begun and could not be read from the database: back, not counted."""
+    return Result(
+        claimed.delivery_id,
+        claimed.token,
+        BEFORE_MARK,
+        DeliveryState.QUEUED,
+        reason="database_away",
+        is_counted=False,
+    )
+
+
 # "retry_once" becomes queued the first time and unconfirmed the second; a letter that would wait beyond its expiry
 # has expired now.
 _WRITE = """

@@ -27,7 +27,7 @@ def append(line: dict[str, Any]) -> None:
     with path.open("a", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         os.fchmod(file.fileno(), 0o600)
-        file.write(json.dumps(line) + "\n")
+        file.write("\n" + json.dumps(line) + "\n")  # the first break ends a line that a dying process left torn
         file.flush()
         os.fsync(file.fileno())
     log.warning("The database is away: kept the result of delivery %s in %s", line.get("delivery_id"), path)
@@ -40,6 +40,17 @@ def has_lines() -> bool:
     return path.is_file() and path.stat().st_size > 0
 
 
+def _read(line: str) -> dict[str, Any] | None:
+    if not line.strip():
+        return None
+    try:
+        found: dict[str, Any] = json.loads(line)
+    except ValueError:
+        log.error("A torn line of %d characters in the results' spool was left out", len(line))
+        return None
+    return found
+
+
 def replay(write: Callable[[dict[str, Any]], object]) -> int:
     """Write every waiting result, then empty the file; return how many there were.
 
@@ -49,7 +60,7 @@ def replay(write: Callable[[dict[str, Any]], object]) -> int:
         return 0
     with _path().open("r+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        lines = [json.loads(line) for line in file if line.endswith("\n")]
+        lines = [found for line in file if (found := _read(line)) is not None]
         for line in lines:
             write(line)
         file.seek(0)

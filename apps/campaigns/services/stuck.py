@@ -42,6 +42,7 @@ FROM campaigns_campaign k CROSS JOIN LATERAL (
 WHERE k.state IN ('preparing', 'sending') AND q.last_move < now() - %s * interval '1 second'
   AND (k.state = 'preparing' OR EXISTS (
     SELECT 1 FROM campaigns_delivery d WHERE d.campaign_id = k.id AND d.kind = 'campaign'
+    AND EXISTS (SELECT 1 FROM smtp_transport t WHERE t.id = d.transport_id AND t.is_active)
     AND ((d.state = 'queued' AND d.due_at <= now() AND NOT {ACCOUNT_WAITS})
       OR (d.state IN ('leased', 'sending') AND d.lease_until < now()))))
 ORDER BY k.id
@@ -67,6 +68,12 @@ def reset(stuck: StuckCampaign) -> bool:
         lifecycle.stall(stuck.campaign_id, reason="no_progress")
         return False
     with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM campaigns_campaign WHERE id = %s AND state = %s FOR UPDATE",
+            [stuck.campaign_id, stuck.state],
+        )
+        if not cursor.rowcount:
+            return True  # it moved on meanwhile
         cursor.execute(
             """UPDATE campaigns_delivery SET state = 'queued', token = token + 1, owner = '', rung_at = NULL,
                    lease_until = NULL, moved_at = moved_at

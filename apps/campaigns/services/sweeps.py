@@ -122,12 +122,17 @@ def _forget_lost_rings(*, queue_is_empty: bool) -> int:
 def _cancel_remainders() -> int:
     with connection.cursor() as cursor:
         cursor.execute(
-            """WITH rest AS (SELECT d.id FROM campaigns_delivery d JOIN campaigns_campaign k ON k.id = d.campaign_id
-                             WHERE k.state = 'cancelled' AND k.finished_at IS NULL AND d.kind = 'campaign'
-                               AND d.state = 'queued'
+            # A result that came back after the campaign was closed may have put a held letter back in the queue: it was
+            # certainly not sent, and it never will be.
+            """WITH rest AS (SELECT d.id, k.state FROM campaigns_delivery d
+                             JOIN campaigns_campaign k ON k.id = d.campaign_id
+                             WHERE (k.state = 'cancelled' OR k.finished_at > now() - interval '2 days')
+                               AND d.kind = 'campaign' AND d.state = 'queued'
                              LIMIT %s FOR UPDATE OF d SKIP LOCKED)
-               UPDATE campaigns_delivery d SET state = 'cancelled', reason = 'campaign_cancelled', moved_at = now(),
-                      rung_at = NULL FROM rest WHERE d.id = rest.id""",
+               UPDATE campaigns_delivery d SET moved_at = now(), rung_at = NULL,
+                      state = CASE WHEN rest.state = 'cancelled' THEN 'cancelled' ELSE 'failed' END,
+                      reason = CASE WHEN rest.state = 'cancelled' THEN 'campaign_cancelled' ELSE 'too_late' END
+               FROM rest WHERE d.id = rest.id""",
             [REAP_LIMIT * 4],
         )
         return int(cursor.rowcount)
