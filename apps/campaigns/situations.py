@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from apps.campaigns.models import Campaign
 from apps.campaigns.selectors import Account, Pace
 from apps.campaigns.states import CampaignState
-from apps.smtp import bounces
+from apps.smtp import bounces, standing
 from apps.smtp.outcome import FailureClass
 
 # Longer without a move while something is due, and somebody should look.
@@ -47,6 +47,8 @@ def of(campaign: Campaign, account: Account, pace: Pace) -> Situation | None:
             return _paused(campaign, account)
         case CampaignState.CANCELLED if account.pending:
             return Situation("calm", _("Cancelled. What is in hand ends by itself."))
+        case CampaignState.SENDING if account.pending and (held := _held_by_account(campaign)):
+            return held
         case CampaignState.SENDING if pace.due and pace.quiet_for > QUIET:
             return _quiet(pace)
         case CampaignState.SENDING if account.waiting and not pace.due and not account.in_hand and pace.next_due_at:
@@ -56,6 +58,25 @@ def of(campaign: Campaign, account: Account, pace: Pace) -> Situation | None:
                 _("Receiving servers asked us to come back later. Nothing is wrong with these addresses."),
                 next_due_at=pace.next_due_at,
             )
+    return None
+
+
+def _held_by_account(campaign: Campaign) -> Situation | None:
+    """Say that the sending account is what everything waits for, if it is."""
+    if campaign.transport is None:
+        return None
+    account = standing.of(campaign.transport)
+    name = {"name": campaign.transport.name}
+    if account.health == "off":
+        title = _("“%(name)s” is switched off, so nothing carries its emails.") % name
+        return Situation("warn", title, _("Switch the sending account on again, and they go on. Nothing is lost."))
+    if account.trouble:
+        detail = _("Its emails wait, and none of them failed. One is tried now and then, and all go on when it works.")
+        return Situation("bad", account.trouble, f"{detail} {account.said}".strip())
+    if account.opens_at:
+        title = _("“%(name)s” has used up its limit for now.") % name
+        detail = _("The rest goes on by itself. Nothing is lost.")
+        return Situation("calm", title, detail, next_due_at=account.opens_at)
     return None
 
 

@@ -50,7 +50,7 @@ def of_workspace(workspace: Workspace) -> list[Standing]:
 def of(transport: Transport) -> Standing:
     """Return how one account stands now."""
     throttle: Throttle | None = getattr(transport, "throttle", None)
-    trouble = throttle if throttle and throttle.trouble_since else None
+    trouble = throttle if throttle and throttle.trouble_since and throttle.closed_until else None
     opens_at = _opens_at(throttle)
     health, verdict = _health(transport, trouble, opens_at)
     return Standing(

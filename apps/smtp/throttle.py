@@ -15,7 +15,7 @@ from typing import Final, TypedDict
 
 # A letter reaches the server a little later than it was let go, one more than another: so much longer is the window
 # that holds a full limit.
-SLACK_SECONDS: Final = 0.02
+SLACK_SECONDS: Final = 0.01
 # One more letter at once for every so many of the limit, so that fast accounts need no letter-by-letter timing.
 LETTERS_PER_BURST: Final = 100
 
@@ -130,8 +130,8 @@ class Usage:
     def stored(self) -> StoredUsage:
         """Return it as the database keeps it."""
         return {
-            "second": round(self.second, 4),
-            "minute": round(self.minute, 4),
+            "second": round(self.second, 6),
+            "minute": round(self.minute, 6),
             "hour": {str(one): count for one, count in self.hour.items()},
             "day": {str(one): count for one, count in self.day.items()},
         }

@@ -32,8 +32,8 @@ def accounts(workspace: Workspace) -> dict[str, Transport]:
     }
     Throttle.objects.create(transport=made["relay"])
     Throttle.objects.create(
-        transport=made["trouble"], trouble_since="2026-11-20T14:48:00Z", trouble_stage="auth",
-        trouble_text="535 5.7.8 Authentication credentials invalid",
+        transport=made["trouble"], closed_until="2040-01-01T00:00:00Z", trouble_since="2026-11-20T14:48:00Z",
+        trouble_stage="auth", trouble_text="535 5.7.8 Authentication credentials invalid",
     )  # fmt: skip
     return made
 

@@ -16,6 +16,7 @@ from apps.campaigns.models import Campaign, Delivery
 from apps.campaigns.services import claims, dispatch, outcomes, spool
 from apps.campaigns.services.claims import Claimed
 from apps.contacts.models import Suppression
+from apps.smtp.config import TransportConfig
 from apps.smtp.outcome import Accepted, Deferred, FailureClass, Outcome, Rejected, Reply, Stage, Unknown, Withheld
 from tests.campaigns.conftest import letters
 
@@ -234,7 +235,7 @@ def test_unauthenticated_mail_pauses_the_campaign_and_costs_no_contact(
     letter = letters(campaign)[0]
     refused = Deferred(Stage.DOT, Reply(550, "5.7.515", "denied"), FailureClass.POLICY_AUTH, counted=False)
     monkeypatch.setattr(dispatch.post_office, "carry", lambda *_args, **_named: refused)
-    monkeypatch.setattr(dispatch.configs, "config_of", lambda _id: None)
+    monkeypatch.setattr(dispatch.configs, "config_of", lambda _id: TransportConfig(id=1, workspace_id=1, kind="smtp"))
 
     dispatch.send_single(letter.pk, started=time.monotonic())
 

@@ -299,8 +299,8 @@ def test_tells_nobody_what_runs_inside_the_network(make_account: Callable[..., T
 def test_shows_trouble_first_and_in_words(owner_client: Client, make_account: Callable[..., Transport]) -> None:
     account = make_account()
     Throttle.objects.create(
-        transport=account, trouble_since="2026-01-01T14:48:00Z", trouble_stage="auth",
-        trouble_text="535 5.7.8 Authentication credentials invalid",
+        transport=account, closed_until="2030-01-01T14:48:00Z", trouble_since="2026-01-01T14:48:00Z",
+        trouble_stage="auth", trouble_text="535 5.7.8 Authentication credentials invalid",
     )  # fmt: skip
 
     page = owner_client.get(address("accounts")).content.decode()

@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from apps.campaigns.services.gates import CAMPAIGN_OPEN, ERASED, MAY_GO, SUPPRESSED, UNSUBSCRIBED
+from apps.campaigns.services.gates import ACCOUNT_OPEN, CAMPAIGN_OPEN, ERASED, MAY_GO, SUPPRESSED, UNSUBSCRIBED
 from core import database
 
 
@@ -34,6 +34,7 @@ class Claimed:
     first_name: str
     last_name: str
     attributes: dict[str, Any]
+    account_has_failed: bool = False
 
     def merge_fields(self) -> dict[str, object]:
         """Return what a template may say about the recipient: plain values only."""
@@ -53,10 +54,11 @@ SET state = 'sending', token = d.token + 1, attempts = d.attempts + 1, owner = %
     attempt_deadline = now() + %(deadline)s * interval '1 second'
 FROM campaigns_delivery r LEFT JOIN contacts_contact c ON c.id = r.contact_id
 WHERE r.id = d.id AND d.id = %(id)s AND d.state = 'queued' AND d.due_at <= now() AND d.expires_at > now()
-  AND {MAY_GO}
+  AND {MAY_GO} AND {ACCOUNT_OPEN}
 RETURNING d.id, d.token, d.owner, d.kind, d.workspace_id, d.campaign_id, d.content_id, d.transport_id, d.uuid,
           d.message_id, d.email, d.policy, d.attempts,
           coalesce(c.first_name, ''), coalesce(c.last_name, ''), coalesce(c.attributes, '{{}}'::jsonb),
+          EXISTS (SELECT 1 FROM smtp_throttle t WHERE t.transport_id = d.transport_id AND t.failures > 0),
           set_config('synchronous_commit', 'off', true)
 """  # noqa: S608 - the fragments are constants of this package
 
@@ -141,6 +143,23 @@ def give_back(delivery_id: int, *, owner: str) -> bool:
                    attempts = greatest(attempts - 1, 0), lease_until = NULL, attempt_deadline = NULL, moved_at = now()
                WHERE id = %s AND owner = %s AND state IN ('leased', 'sending')""",
             [delivery_id, owner],
+        )
+        return bool(cursor.rowcount)
+
+
+def put_off(claimed: Claimed, *, wait: float) -> bool:
+    """Return a letter that has to wait for its account; the attempt does not count, and what was said of it stays.
+
+    Args:
+        wait: seconds from now until it is due again.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE campaigns_delivery SET state = 'queued', token = token + 1, owner = '', rung_at = NULL,
+                   attempts = greatest(attempts - 1, 0), lease_until = NULL, attempt_deadline = NULL,
+                   due_at = now() + %s * interval '1 second'
+               WHERE id = %s AND token = %s AND state = 'sending'""",
+            [wait, claimed.delivery_id, claimed.token],
         )
         return bool(cursor.rowcount)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from apps.campaigns.rendering import RenderError
-from apps.campaigns.services import audience, batching, claims, composing, lifecycle, outcomes
+from apps.campaigns.services import audience, batching, claims, composing, lifecycle, outcomes, pacing
 from apps.campaigns.services.claims import Claimed
 from apps.campaigns.states import DeliveryKind
 from apps.smtp import bounces
@@ -18,11 +18,15 @@ from apps.smtp.config import TransportConfig
 from apps.smtp.envelope import InvalidEnvelopeError
 from apps.smtp.outcome import Deferred, FailureClass, Outcome, Rejected, Stage, Withheld
 from apps.smtp.pool import connections
-from apps.smtp.services import configs, post_office
+from apps.smtp.services import breaker, configs, post_office, throttles
 from core import jobs, worker
 from core.errors import EspError
 
 log = logging.getLogger(__name__)
+
+# Seconds until a letter is looked at again whose account is shut or full; nothing rings it before the account opens.
+SHUT_WAIT = 5.0
+LIMIT_WAIT = 60.0
 
 
 def prepare(campaign_id: int) -> None:
@@ -50,11 +54,28 @@ def ring_batches(campaign_id: int) -> int:
     return len(ready)
 
 
+def ring_paced() -> bool:
+    """Ring the letters of limited accounts whose turn has come; return whether the next turn is near."""
+    is_near = False
+    for account in pacing.accounts_soon():
+        if account.opens_in <= settings.LIMITS.pace_ahead:
+            free = pacing.room(account)
+            admitted = pacing.admit(account, free, turn=next(pacing.turns))
+            _ring(admitted)
+            is_near |= not free or bool(admitted)
+        else:
+            is_near = True
+    return is_near
+
+
 def send_batch(batch_id: int) -> int:
     """Admit a batch's due letters and ring each of them, published in bulk; return how many were rung."""
     if worker.is_draining():
         return 0
-    admitted = batching.admit(batch_id)
+    return _ring(batching.admit(batch_id))
+
+
+def _ring(admitted: list[int]) -> int:
     if not admitted:
         return 0
     rung = jobs.ring_now(batching.SINGLE, [(delivery_id,) for delivery_id in admitted])
@@ -99,6 +120,7 @@ def send_single(delivery_id: int, *, started: float) -> None:
     try:
         envelope = composing.compose(claimed)
         config = configs.config_of(claimed.transport_id)
+        turn = _turn(claimed, config)
     except (RenderError, InvalidEnvelopeError) as error:
         outcomes.fail_unrendered(claimed, code=error.code, text=error.message)
         return
@@ -111,10 +133,32 @@ def send_single(delivery_id: int, *, started: float) -> None:
         result = outcomes.interpret(claimed, refused, was_marked=False)
         outcomes.record(result, until=outcomes.record_deadline(started))
         return
-    _carry(claimed, config, envelope, started=started)
+    if turn is not None:
+        _carry(claimed, config, envelope, started=started, was_probe=turn)
 
 
-def _carry(claimed: Claimed, config: TransportConfig, envelope: composing.Envelope, *, started: float) -> None:
+def _turn(claimed: Claimed, config: TransportConfig) -> bool | None:
+    """Wait for the letter's place in its account's limits, or give it back; return whether it tries a shut account.
+
+    The last look before a letter leaves, so that retries, test letters and rivals are all counted; None means that it
+    was given back.
+    """
+    is_probe = breaker.may_try(claimed.transport_id) if claimed.account_has_failed else None
+    if is_probe is False:
+        claims.put_off(claimed, wait=SHUT_WAIT)
+        return None
+    grant = throttles.take(claimed.transport_id, config.limits)
+    if not grant.is_granted:
+        claims.put_off(claimed, wait=min(grant.wait, LIMIT_WAIT))
+        return None
+    if grant.wait > 0:
+        time.sleep(grant.wait)
+    return bool(is_probe)
+
+
+def _carry(
+    claimed: Claimed, config: TransportConfig, envelope: composing.Envelope, *, started: float, was_probe: bool
+) -> None:
     limits = settings.LIMITS
     budget = Budget(
         offer_until=time.monotonic() + limits.offer,
@@ -135,6 +179,9 @@ def _carry(claimed: Claimed, config: TransportConfig, envelope: composing.Envelo
     finally:
         hold.release()
     _follow_up(claimed, outcome)
+    breaker.note(
+        claimed.transport_id, outcome, had_failures=claimed.account_has_failed or was_probe, was_probe=was_probe
+    )
 
 
 def _follow_up(claimed: Claimed, outcome: Outcome) -> None:

@@ -6,6 +6,8 @@ the marker just before the final dot.
 
 from __future__ import annotations
 
+from apps.smtp.services import breaker
+
 SUPPRESSED = """EXISTS (
     SELECT 1 FROM contacts_suppression s WHERE s.workspace_id = d.workspace_id AND s.email_hash = d.email_hash)"""
 
@@ -25,5 +27,8 @@ CAMPAIGN_OPEN = """(d.kind <> 'campaign' OR EXISTS (
 
 # Switching an account off stops what waits for it at once.
 ACCOUNT_ON = "EXISTS (SELECT 1 FROM smtp_transport t WHERE t.id = d.transport_id AND t.is_active)"
+
+# Nor is it in trouble: asked when an attempt begins. Its limits are asked after that.
+ACCOUNT_OPEN = f"NOT {breaker.SHUT.format('d.transport_id')}"
 
 MAY_GO = f"{CAMPAIGN_OPEN} AND {ACCOUNT_ON} AND NOT {SUPPRESSED} AND NOT {UNSUBSCRIBED} AND NOT {ERASED}"

@@ -8,6 +8,7 @@ from datetime import timedelta
 from django.db import connection, transaction
 
 from apps.campaigns.services import batching, history, lifecycle
+from apps.smtp.services import breaker
 from core import jobs
 
 MAX_RESETS = 3
@@ -25,8 +26,10 @@ class StuckCampaign:
     resets: int
 
 
-# Waiting for due_at, a pause or a stall is not stuck: something must be possible now.
-_FIND = """
+ACCOUNT_WAITS = breaker.WAITS.format("d.transport_id")
+# Waiting for due_at, for the account (its limits, its trouble, somebody to switch it on), a pause or a stall is not
+# stuck: something must be possible now.
+_FIND = f"""
 SELECT k.id, k.name, k.state,
        CASE WHEN k.state = 'preparing' THEN 'slice_not_made'
             WHEN EXISTS (SELECT 1 FROM campaigns_delivery d WHERE d.campaign_id = k.id AND d.kind = 'campaign'
@@ -40,9 +43,10 @@ WHERE k.state IN ('preparing', 'sending') AND q.last_move < now() - %s * interva
   AND (k.state = 'preparing' OR EXISTS (
     SELECT 1 FROM campaigns_delivery d WHERE d.campaign_id = k.id AND d.kind = 'campaign'
     AND EXISTS (SELECT 1 FROM smtp_transport t WHERE t.id = d.transport_id AND t.is_active)
-    AND ((d.state = 'queued' AND d.due_at <= now()) OR (d.state IN ('leased', 'sending') AND d.lease_until < now()))))
+    AND ((d.state = 'queued' AND d.due_at <= now() AND NOT {ACCOUNT_WAITS})
+      OR (d.state IN ('leased', 'sending') AND d.lease_until < now()))))
 ORDER BY k.id
-"""
+"""  # noqa: S608 - the fragment is a constant
 
 
 def find(timeout: timedelta) -> list[StuckCampaign]:

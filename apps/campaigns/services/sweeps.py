@@ -12,6 +12,7 @@ from apps.campaigns import retries
 from apps.campaigns.models import Delivery
 from apps.campaigns.services import batching, dispatch, lifecycle
 from apps.campaigns.states import Policy
+from apps.smtp.services import breaker
 from core import jobs, pulses, queues
 
 log = logging.getLogger(__name__)
@@ -162,10 +163,11 @@ def _ring_letters(swept: Swept) -> None:
         swept.rung_batches += dispatch.ring_batches(campaign_id)
     with connection.cursor() as cursor:
         cursor.execute(
-            """WITH due AS (SELECT id FROM campaigns_delivery
-                            WHERE state = 'queued' AND batch_id IS NULL AND due_at <= now() AND rung_at IS NULL
-                            ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED)
-               UPDATE campaigns_delivery d SET rung_at = now() FROM due WHERE d.id = due.id RETURNING d.id""",
+            f"""WITH due AS (SELECT d.id FROM campaigns_delivery d
+                            WHERE d.state = 'queued' AND d.batch_id IS NULL AND d.due_at <= now() AND d.rung_at IS NULL
+                              AND NOT {breaker.WAITS.format("d.transport_id")}
+                            ORDER BY d.due_at LIMIT %s FOR UPDATE OF d SKIP LOCKED)
+               UPDATE campaigns_delivery d SET rung_at = now() FROM due WHERE d.id = due.id RETURNING d.id""",  # noqa: S608
             [settings.LIMITS.max_rung],
         )
         singles = [row[0] for row in cursor.fetchall()]

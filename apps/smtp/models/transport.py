@@ -99,7 +99,7 @@ class Transport(models.Model):
 class Throttle(models.Model):
     """What an account has used of its limits, and whether it is in trouble; one row, shared by all processes.
 
-    Only the statements in `services/throttles.py` change it; sending does not ask them yet. It is kept here and not in
+    Only the statements in `services/throttles.py` and `services/breaker.py` change it. It is kept here and not in
     Redis, so that no flushed cache lifts a limit.
     """
 

@@ -13,6 +13,7 @@ from apps.accounts import audit
 from apps.accounts.models import Workspace
 from apps.smtp import dialing
 from apps.smtp.models import Throttle, Transport
+from apps.smtp.services import configs
 from apps.smtp.throttle import Limits
 from core.errors import EspError
 from core.secretbox import Secret
@@ -109,6 +110,7 @@ def save(transport: Transport, limits: Limits) -> Transport:
         Throttle.objects.filter(transport=transport).update(
             opens_at=None, failures=0, closed_until=None, trouble_since=None
         )
+    configs.forget(transport.pk)
     return transport
 
 

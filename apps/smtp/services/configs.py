@@ -27,6 +27,14 @@ def config_of(transport_id: int) -> TransportConfig:
     return config
 
 
+def forget(transport_id: int | None = None) -> None:
+    """Read an account, or all of them, anew next time."""
+    if transport_id is None:
+        _cache.clear()
+    else:
+        _cache.pop(transport_id, None)
+
+
 def read(transport: Transport) -> TransportConfig:
     """Return the account as it stands in its row now."""
     if transport.is_local_inbox:

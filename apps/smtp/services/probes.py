@@ -18,7 +18,7 @@ from apps.smtp.handshake import ConnectionFailedError, Resolve, as_given, establ
 from apps.smtp.models import Transport
 from apps.smtp.outcome import Deferred, Reply, Stage
 from apps.smtp.replies import BrokenLineError
-from apps.smtp.services import configs
+from apps.smtp.services import breaker, configs
 
 PATIENCE_SECONDS = 15.0
 _CAPS = StageCaps(**{field.name: 10.0 for field in dataclasses.fields(StageCaps)})
@@ -58,6 +58,8 @@ def probe(transport: Transport, *, lookup: dialing.Lookup = dialing.system_looku
         tested_stage=found.stage.value if found.stage else "",
         tested_text="" if found.is_good else found.words[:500],
     )
+    if found.is_good:
+        breaker.heal(transport.pk)
     return found
 
 

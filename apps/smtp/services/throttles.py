@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db import connection
-
 from apps.smtp import throttle
 from apps.smtp.throttle import Limits, Usage
+from core import database
 
 # A letter in hand waits this long for its turn; one that would wait longer goes back to the queue.
 PATIENCE_SECONDS = 0.5
@@ -69,14 +68,23 @@ def uses(transport_id: int, limits: Limits) -> list[throttle.Use]:
     return throttle.uses(limits, usage, now=now)
 
 
+_READ = """
+SELECT coalesce(t.version, -1), coalesce(t.usage::text, '{}'), extract(epoch FROM clock_timestamp())
+FROM (SELECT 1) one LEFT JOIN smtp_throttle t ON t.transport_id = %s
+"""
+_WRITE = """
+INSERT INTO smtp_throttle AS t (transport_id, usage, opens_at, version)
+SELECT id, %(usage)s::jsonb, to_timestamp(%(opens)s), 0 FROM smtp_transport WHERE id = %(transport)s
+ON CONFLICT (transport_id) DO UPDATE
+SET usage = excluded.usage, opens_at = excluded.opens_at, version = t.version + 1
+WHERE t.version = %(version)s
+"""
+
+
 def _read(transport_id: int) -> tuple[int, Usage, float]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """SELECT coalesce(t.version, -1), coalesce(t.usage::text, '{}'), extract(epoch FROM clock_timestamp())
-               FROM (SELECT 1) one LEFT JOIN smtp_throttle t ON t.transport_id = %s""",
-            [transport_id],
-        )
-        version, usage, now = cursor.fetchone()
+    row = database.execute(_READ, [transport_id]).row
+    assert row is not None
+    version, usage, now = row
     return int(version), Usage.of(json.loads(usage)), float(now)
 
 
@@ -89,13 +97,4 @@ def _write(transport_id: int, limits: Limits, usage: Usage, *, version: int, now
         "opens": opens_at,
         "version": version,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """INSERT INTO smtp_throttle AS t (transport_id, usage, opens_at, version)
-               SELECT id, %(usage)s::jsonb, to_timestamp(%(opens)s), 0 FROM smtp_transport WHERE id = %(transport)s
-               ON CONFLICT (transport_id) DO UPDATE
-               SET usage = excluded.usage, opens_at = excluded.opens_at, version = t.version + 1
-               WHERE t.version = %(version)s""",
-            values,
-        )
-        return bool(cursor.rowcount)
+    return bool(database.execute(_WRITE, values).count)
