@@ -32,7 +32,7 @@ DOMAINS = st.one_of(
             "com.",
             "",
         ]
-    ),  # fmt: skip
+    ),
     st.text(alphabet="aZ0.-_", max_size=30),
     st.lists(st.text(alphabet="ab", min_size=1, max_size=63), min_size=2, max_size=6).map(".".join),
 )
@@ -74,7 +74,7 @@ def test_an_address_has_one_form(typed: str, email: str) -> None:
 
 @pytest.mark.parametrize(
     "typed", ["", "ann", "ann@", "@x.example", "a..b@x.example", ".a@x.example", "a@localhost.", "a@x..example",
-              f"a@{'x' * 64}.example", f"{'a' * 60}@{'.'.join(['x' * 60] * 4)}.example", "a@x.example\n.evil@y.example"],
+              f"a@{'x' * 64}.example", f"{'a' * 60}@{'.'.join(['x' * 60] * 4)}.example", "a@x.example\n.evil@y.example"],  # noqa: E501
 )  # fmt: skip
 def test_what_is_no_address_is_refused(typed: str) -> None:
     with pytest.raises(addresses.InvalidAddressError):
