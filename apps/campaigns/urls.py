@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from apps.campaigns.views import composer, content, detail, listing, moves, reading, review, senders, templates
+from apps.campaigns.views import (
+    composer,
+    content,
+    detail,
+    listing,
+    live,
+    moves,
+    people,
+    reading,
+    review,
+    senders,
+    templates,
+)
 
 app_name = "campaigns"
 urlpatterns = [
@@ -13,8 +25,8 @@ urlpatterns = [
     path("campaigns/", listing.show, name="list"),
     path("campaigns/new/", composer.new, name="new"),
     path("campaigns/<int:campaign_id>/", detail.show, name="detail"),
-    path("campaigns/<int:campaign_id>/live/", detail.live, name="live"),
-    path("campaigns/<int:campaign_id>/people/", detail.people, name="people"),
+    path("campaigns/<int:campaign_id>/live/", live.live, name="live"),
+    path("campaigns/<int:campaign_id>/people/", people.people, name="people"),
     path("campaigns/<int:campaign_id>/people/<uuid:delivery_uuid>/", detail.person, name="person"),
     path("campaigns/<int:campaign_id>/settings/", composer.settings, name="settings"),
     path("campaigns/<int:campaign_id>/audience/", composer.audience, name="audience"),

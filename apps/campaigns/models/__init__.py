@@ -2,7 +2,17 @@
 
 from apps.campaigns.models.campaign import Campaign, CampaignEntry, ContentVersion
 from apps.campaigns.models.delivery import Batch, Delivery
+from apps.campaigns.models.pace import PaceSample
 from apps.campaigns.models.sender import SenderIdentity
 from apps.campaigns.models.template import Template
 
-__all__ = ["Batch", "Campaign", "CampaignEntry", "ContentVersion", "Delivery", "SenderIdentity", "Template"]
+__all__ = [
+    "Batch",
+    "Campaign",
+    "CampaignEntry",
+    "ContentVersion",
+    "Delivery",
+    "PaceSample",
+    "SenderIdentity",
+    "Template",
+]
