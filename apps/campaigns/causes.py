@@ -25,6 +25,7 @@ WORDS: dict[str, str | Promise] = {
     "no_reply": _("no last answer"),
     "crashed": _("the worker died three times"),
     "too_late": _("known only after the close"),
+    "second_try": _("a second try that somebody asked for"),
     "suppressed": _("suppressed"),
     "unsubscribed": _("unsubscribed"),
     "erased": _("contact deleted"),
@@ -54,4 +55,7 @@ def with_cause(deliveries: QuerySet[Delivery], cause: str) -> QuerySet[Delivery]
     if cause in ("cancelled", "expired"):
         return deliveries.filter(state=cause)
     ended = Q(state__in=_WITH_REASON) & (Q(reason=cause) | Q(reason="", failure=cause))
-    return deliveries.filter(ended | Q(state=DeliveryState.QUEUED, attempts__gt=0, failure=cause))
+    waiting = Q(state=DeliveryState.QUEUED, attempts__gt=0)
+    if cause == "second_try":
+        return deliveries.filter(waiting, reason=cause)
+    return deliveries.filter(ended | (waiting & Q(failure=cause) & ~Q(reason="second_try")))

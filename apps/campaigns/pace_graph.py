@@ -174,6 +174,8 @@ def waiting_because(mx_group: str, failure: str) -> str:
     """Return in a few words why letters to a provider wait for another try."""
     who = mx_groups.NAMES.get(mx_group, "")
     match failure:
+        case "second_try":
+            return _("Somebody asked for a second try")
         case FailureClass.POLICY_RATE:
             return _("%(who)s asked to slow down") % {"who": who} if who else _("Servers asked to slow down")
         case FailureClass.TRANSIENT_DEST:

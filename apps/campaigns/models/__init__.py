@@ -1,7 +1,7 @@
 """The campaigns app's records."""
 
 from apps.campaigns.models.campaign import Campaign, CampaignEntry, ContentVersion
-from apps.campaigns.models.delivery import Batch, Delivery
+from apps.campaigns.models.delivery import Batch, Delivery, DeliveryEntry
 from apps.campaigns.models.pace import PaceSample
 from apps.campaigns.models.sender import SenderIdentity
 from apps.campaigns.models.template import Template
@@ -12,6 +12,7 @@ __all__ = [
     "CampaignEntry",
     "ContentVersion",
     "Delivery",
+    "DeliveryEntry",
     "PaceSample",
     "SenderIdentity",
     "Template",
