@@ -31,7 +31,8 @@ _TALLY = f"""
 SELECT coalesce(k.audience_size, 0), k.started_at, k.moved_at, now(), d.* FROM campaigns_campaign k LEFT JOIN (
   SELECT transport_id, mx_group, {PART_OF_STATE} AS part, {CAUSE_OF_STATE} AS cause,
          state IN ('leased', 'sending', 'committing') AS in_hand,
-         CASE WHEN state = 'queued' AND reason = 'second_try' THEN reason ELSE failure END, coalesce(last_code, 0), last_enhanced,
+         CASE WHEN state = 'queued' AND reason = 'second_try' THEN reason ELSE failure END,
+         coalesce(last_code, 0), last_enhanced,
          CASE WHEN state = 'queued' AND attempts > 0
               THEN date_bin(%(within)s * interval '1 second', due_at, 'epoch'::timestamptz) END AS try_bin,
          count(*), count(*) FILTER (WHERE tried),
