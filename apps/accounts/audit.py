@@ -37,6 +37,7 @@ ACTIONS = frozenset(
         "campaign_cancelled",
         "campaign_unscheduled",
         "campaign_deleted",
+        "campaign_reset",
         "contact_deleted",
         "suppression_lifted",
         "import_started",

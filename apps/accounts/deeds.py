@@ -33,6 +33,7 @@ WORDS: dict[str, str | Promise] = {
     "campaign_cancelled": _("Cancelled a campaign"),
     "campaign_unscheduled": _("Took a campaign back to a draft"),
     "campaign_deleted": _("Deleted a draft"),
+    "campaign_reset": _("Set a stuck campaign going again"),
     "contact_deleted": _("Deleted a contact"),
     "suppression_lifted": _("Lifted a suppression"),
     "import_started": _("Started an import"),
