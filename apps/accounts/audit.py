@@ -36,6 +36,8 @@ ACTIONS = frozenset(
         "campaign_resumed",
         "campaign_cancelled",
         "campaign_unscheduled",
+        "campaign_retried",
+        "campaign_resent",
         "campaign_deleted",
         "campaign_reset",
         "contact_deleted",
