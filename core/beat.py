@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import socket
@@ -53,7 +52,7 @@ class Leadership:
         except DatabaseError as error:
             if self.is_held:
                 log.warning("This beat lost the database and leads no longer: %s", type(error).__name__)
-            self._forget()
+            self.release()
         return self.is_held
 
     def pulse(self) -> None:
@@ -65,17 +64,14 @@ class Leadership:
             self._pulsed_at = time.monotonic()
         except DatabaseError as error:
             log.warning("Beat's sign of life was not written: %s", type(error).__name__)
-            self._forget()
+            self.release()
 
     def release(self) -> None:
-        """Give up the lock; when this returns and the database answers, another may take it."""
-        if self.is_held:
-            # Closing alone would not do: the server notices the end of a session in its own time.
-            with contextlib.suppress(DatabaseError):
-                self._ask(f"SELECT pg_advisory_unlock({LEADER_LOCK})")
-        self._forget()
+        """Give up the lock by closing its session; the server lets another take it a moment later.
 
-    def _forget(self) -> None:
+        Celery calls this in a signal handler, maybe in the middle of a statement: asking for anything would wait
+        for that statement, and so for ever.
+        """
         self.is_held = False
         self._pulsed_at = float("-inf")
         broken, self._connection = self._connection, None

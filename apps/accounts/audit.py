@@ -36,6 +36,8 @@ ACTIONS = frozenset(
         "campaign_resumed",
         "campaign_cancelled",
         "campaign_unscheduled",
+        "campaign_retried",
+        "campaign_resent",
         "campaign_deleted",
         "contact_deleted",
         "suppression_lifted",

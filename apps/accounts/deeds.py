@@ -32,6 +32,8 @@ WORDS: dict[str, str | Promise] = {
     "campaign_resumed": _("Resumed a campaign"),
     "campaign_cancelled": _("Cancelled a campaign"),
     "campaign_unscheduled": _("Took a campaign back to a draft"),
+    "campaign_retried": _("Had failed emails tried again"),
+    "campaign_resent": _("Had unconfirmed emails sent again"),
     "campaign_deleted": _("Deleted a draft"),
     "contact_deleted": _("Deleted a contact"),
     "suppression_lifted": _("Lifted a suppression"),

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('campaigns', '0004_sender_identity'),
+        ('campaigns', '0005_second_tries'),
     ]
 
     operations = [
