@@ -67,7 +67,8 @@ def _words(entry: CampaignEntry) -> tuple[str, str]:
         case "resumed":
             return _by(who, _("%(who)s let it go on"), _("It went on")), ""
         case "reset":
-            return _("Nothing moved, so we set it going again"), _reset(entry)
+            nobody = _("Nothing moved, so we set it going again")
+            return _by(who, _("Nothing moved, so %(who)s set it going again"), nobody), _reset(entry)
         case "stalled":
             return _("It stopped"), _("It was set going three times and no email moved.")
         case "cancelled":
