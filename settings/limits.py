@@ -54,6 +54,7 @@ class Limits:
     visibility: float = 3600
     stop: float = 330  # script stop, TimeoutStopSec for fan-out workers
     soft_shutdown: float = 30  # after SIGQUIT: what is in hand may still end, then SIGKILL
+    late: float = 1800  # an appointed campaign found longer after its time asks instead of leaving
     stuck: float = 1800
     canary: float = 30
     check_stuck: float = 300

@@ -13,7 +13,7 @@ from apps.campaigns import chronicle, fates, selectors, situations, tally
 from apps.campaigns.models import Campaign
 from apps.campaigns.services import previews, subtraction
 from apps.campaigns.states import CampaignState
-from apps.campaigns.views import entrance, live, people, reading
+from apps.campaigns.views import appointment, entrance, live, people
 
 
 @may("campaigns.view")
@@ -26,16 +26,7 @@ def show(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
     if live.is_live(campaign):
         return render(request, "campaigns/live.html", live.context(request, campaign))
     if campaign.state in (CampaignState.DRAFT, CampaignState.SCHEDULED):
-        reader, preview = reading.first_reader(campaign)
-        count = subtraction.now(campaign)
-        context = {
-            "campaign": campaign,
-            "reader": reader,
-            "preview": preview,
-            "subtraction": count,
-            "may_send": request.may("campaigns.send"),
-        }
-        return render(request, "campaigns/appointment.html", context)
+        return appointment.page(request, campaign)
     return render(request, "campaigns/report.html", _report(request, campaign))
 
 

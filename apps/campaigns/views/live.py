@@ -25,7 +25,7 @@ _UNDER_WAY = {CampaignState.PREPARING, CampaignState.SENDING, CampaignState.PAUS
 def is_live(campaign: Campaign) -> bool:
     """Return whether a campaign's numbers can still change by themselves."""
     state = CampaignState(campaign.state)
-    is_starting = state is CampaignState.SCHEDULED and lifecycle.is_late(campaign)
+    is_starting = state is CampaignState.SCHEDULED and lifecycle.is_late(campaign) and not lifecycle.is_asking(campaign)
     is_ending = state is CampaignState.CANCELLED and campaign.finished_at is None
     return state in _UNDER_WAY or is_starting or is_ending
 
