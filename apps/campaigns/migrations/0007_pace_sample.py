@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('campaigns', '0005_second_tries'),
+        ('campaigns', '0006_archive_and_appointment'),
     ]
 
     operations = [
