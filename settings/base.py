@@ -18,6 +18,7 @@ from settings.logging import logging_config
 BASE_DIR = ROOT
 DATA_DIR: Path = env.data_dir
 SPOOL_DIR: Path = DATA_DIR / "spool"
+EXPORTS_DIR: Path = DATA_DIR / "exports"
 LIMITS: Limits = REAL
 TIER = env.vashsender_tier
 
