@@ -19,6 +19,7 @@ ADMIN = MARKETER | {
     "senders.edit",
     "audit.view",
     "system.view",
+    "system.repair",
 }
 # What an API key may carry; people's own matters (members, keys, secrets) stay with people.
 SCOPES = ("campaigns.view", "campaigns.edit", "campaigns.send", "contacts.view", "contacts.edit", "suppressions.edit")
