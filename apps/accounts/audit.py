@@ -37,9 +37,14 @@ ACTIONS = frozenset(
         "campaign_cancelled",
         "campaign_unscheduled",
         "campaign_deleted",
+        "contact_changed",
         "contact_deleted",
+        "contacts_suppressed",
+        "list_deleted",
+        "suppressions_added",
         "suppression_lifted",
         "import_started",
+        "import_undone",
         "exported",
     }
 )

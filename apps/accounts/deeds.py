@@ -33,8 +33,13 @@ WORDS: dict[str, str | Promise] = {
     "campaign_cancelled": _("Cancelled a campaign"),
     "campaign_unscheduled": _("Took a campaign back to a draft"),
     "campaign_deleted": _("Deleted a draft"),
+    "contact_changed": _("Changed a contact's address"),
     "contact_deleted": _("Deleted a contact"),
+    "contacts_suppressed": _("Suppressed contacts"),
+    "list_deleted": _("Deleted a list"),
+    "suppressions_added": _("Added suppressions"),
     "suppression_lifted": _("Lifted a suppression"),
     "import_started": _("Started an import"),
+    "import_undone": _("Undid an import"),
     "exported": _("Exported"),
 }
