@@ -339,6 +339,8 @@ def _forget_rows(job: ImportJob) -> None:
 
 def _forget_file(job: ImportJob) -> None:
     """Drop the file and the index of its addresses: they are personal data that nobody needs any more."""
+    without_samples = [{**column, "sample": ""} for column in job.columns]
+    ImportJob.objects.filter(pk=job.pk).update(columns=without_samples, examples={})
     ImportChunk.objects.filter(job=job).delete()
     ImportSeen.objects.filter(job=job).delete()
 
