@@ -3,6 +3,7 @@
 from apps.campaigns.models.campaign import Campaign, CampaignEntry, ContentVersion
 from apps.campaigns.models.delivery import Batch, Delivery, DeliveryEntry
 from apps.campaigns.models.image import Image
+from apps.campaigns.models.pace import PaceSample
 from apps.campaigns.models.sender import SenderIdentity
 from apps.campaigns.models.template import Template
 
@@ -14,6 +15,7 @@ __all__ = [
     "Delivery",
     "DeliveryEntry",
     "Image",
+    "PaceSample",
     "SenderIdentity",
     "Template",
 ]

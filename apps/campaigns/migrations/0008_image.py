@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0003_audit_is_append_only'),
-        ('campaigns', '0006_archive_and_appointment'),
+        ('campaigns', '0007_pace_sample'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
