@@ -36,7 +36,8 @@ SELECT
      LIMIT %(most)s) singles),
   (SELECT count(*) FROM campaigns_campaign k
    WHERE ((k.state = 'scheduled' AND k.scheduled_at <= now()
-            AND NOT (k.is_appointed AND k.scheduled_at < now() - %(late)s * interval '1 second')) OR k.state = 'preparing')
+            AND NOT (k.is_appointed AND k.scheduled_at < now() - %(late)s * interval '1 second'))
+          OR k.state = 'preparing')
      AND (%(workspace)s::bigint IS NULL OR k.workspace_id = %(workspace)s)),
   (SELECT count(*) FROM campaigns_campaign k
    WHERE (k.state IN ('preparing', 'sending') OR (k.state = 'scheduled' AND k.scheduled_at <= now()
