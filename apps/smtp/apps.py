@@ -10,8 +10,13 @@ class SmtpConfig(AppConfig):
     label = "smtp"
 
     def ready(self) -> None:
-        """Give every new workspace its local inbox."""
+        """Give every new workspace its local inbox; read the installation's own rules about refusals."""
+        from django.conf import settings
+
         from apps.accounts.services import workspaces
+        from apps.smtp import bounces
         from apps.smtp.services import accounts
 
         workspaces.on_created(accounts.ensure_local_inbox)
+        if settings.REFUSALS_FILE.is_file():
+            bounces.extend(settings.REFUSALS_FILE)
