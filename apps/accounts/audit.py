@@ -39,6 +39,7 @@ ACTIONS = frozenset(
         "campaign_retried",
         "campaign_resent",
         "campaign_deleted",
+        "campaign_reset",
         "contact_deleted",
         "suppression_lifted",
         "import_started",

@@ -35,6 +35,7 @@ WORDS: dict[str, str | Promise] = {
     "campaign_retried": _("Had failed emails tried again"),
     "campaign_resent": _("Had unconfirmed emails sent again"),
     "campaign_deleted": _("Deleted a draft"),
+    "campaign_reset": _("Set a stuck campaign going again"),
     "contact_deleted": _("Deleted a contact"),
     "suppression_lifted": _("Lifted a suppression"),
     "import_started": _("Started an import"),

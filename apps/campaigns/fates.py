@@ -48,8 +48,8 @@ def _sentence(delivery: Delivery) -> str:
             return _("We tried until the email was too old to send, then gave up.")
         case "unconfirmed" if delivery.reason not in UNANSWERED:
             return _(
-                "It may or may not have arrived: the connection broke before the last answer, and afterwards it did not "
-                "go through again."
+                "It may or may not have arrived: the connection broke before the last answer, and later it did not go "
+                "through again."
             )
         case "unconfirmed":
             return _(

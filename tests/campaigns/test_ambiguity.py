@@ -90,7 +90,7 @@ def test_a_refusal_of_the_second_copy_leaves_the_first_in_doubt(
     letter.refresh_from_db()
     assert (letter.state, letter.reason, letter.last_code) == ("unconfirmed", reason, outcome.reply.code)
     assert Suppression.objects.exists() == (outcome is GONE)
-    assert "did not go through again" in fates.of(letter).sentence
+    assert "it did not go through again" in fates.of(letter).sentence
 
 
 def test_when_its_time_runs_out_it_is_unconfirmed(sending: Sending) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.db import connection
 
-from apps.campaigns import chronicle, selectors, situations
+from apps.campaigns import chronicle, situations, tally
 from apps.campaigns.models import Campaign, CampaignEntry, Delivery
 from apps.campaigns.services import canary, dispatch, lifecycle
 from apps.contacts.models import Suppression
@@ -55,7 +55,8 @@ def carry() -> Iterator[Carry]:
 
 def situation_of(campaign: Campaign) -> situations.Situation:
     campaign.refresh_from_db()
-    found = situations.of(campaign, selectors.account(campaign), selectors.pace(campaign))
+    counted = tally.of(campaign)
+    found = situations.of(campaign, counted.account, counted.pace)
     assert found is not None
     return found
 
