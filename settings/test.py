@@ -19,6 +19,7 @@ ENCRYPTION_KEYS = env.encryption_keys or ["dGVzdHMtb25seS10ZXN0cy1vbmx5LXRlc3RzL
 DATA_DIR = Path(os.environ.get("VASHSENDER_DATA") or tempfile.gettempdir()) / "vashsender-tests"
 SPOOL_DIR = DATA_DIR / "spool"
 EXPORTS_DIR = DATA_DIR / "exports"
+REFUSALS_FILE = DATA_DIR / "refusals.toml"
 PUBLIC_URL = env.given_public_url or "http://localhost:8000"
 PRIVATE_SMTP_HOSTS = frozenset({"127.0.0.1", "localhost"})
 LOCAL_INBOX_OFFERED = True

@@ -21,4 +21,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("w/<slug:workspace_slug>/exports/", exports.show, name="exports"),
     path("w/<slug:workspace_slug>/exports/<uuid:exportjob_uuid>/", exports.download, name="export_download"),
     path("w/<slug:workspace_slug>/exports/<uuid:exportjob_uuid>/cancel/", exports.cancel, name="export_cancel"),
+    path(
+        "w/<slug:workspace_slug>/contacts/<uuid:contact_uuid>/letters/",
+        statistics.contact_letters,
+        name="contact_letters",
+    ),
 ]

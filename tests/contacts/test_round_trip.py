@@ -11,7 +11,7 @@ from core import spreadsheets
 
 @pytest.mark.parametrize("name", ["=1+1", "@home", "-Ella", "+49 170", "a;=1", "O'Neil", "'quoted'"])
 def test_a_guarded_name_comes_back(name: str) -> None:
-    record = Record(1, ["a@orchard.example", spreadsheets.guarded(name)], end=0, end_line=1)
+    record = Record(1, 0, 1, ["a@orchard.example", spreadsheets.guarded(name)])
 
     taken = people.from_record(record, {0: "email", 1: "first_name"}, 2)
 
