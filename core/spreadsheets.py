@@ -12,10 +12,10 @@ import xlsxwriter
 
 # What a spreadsheet takes for the beginning of a formula: at the beginning of a cell (OWASP: CSV injection), and behind
 # what a spreadsheet of another country takes for the end of one. Apostrophes of somebody's own are kept apart.
-_AT_START: Final = re.compile(r"^(?= *'*[=+\-@\t\r\n|%＝＋－＠])")
-_INSIDE: Final = re.compile(r"([;,|\t\r\n] *)(?='*[=+\-@＝＋－＠])")
-_GUARD_AT_START: Final = re.compile(r"^'(?= *'*[=+\-@\t\r\n|%＝＋－＠])")
-_GUARD_INSIDE: Final = re.compile(r"([;,|\t\r\n] *)'(?='*[=+\-@＝＋－＠])")
+_AT_START: Final = re.compile(r"^(?=[ ']*[=+\-@\t\r\n|%＝＋－＠])")
+_INSIDE: Final = re.compile(r"([;,|\t\r\n])(?=[ ']*[=+\-@＝＋－＠])")
+_GUARD_AT_START: Final = re.compile(r"^'(?=[ ']*[=+\-@\t\r\n|%＝＋－＠])")
+_GUARD_INSIDE: Final = re.compile(r"([;,|\t\r\n])'(?=[ ']*[=+\-@＝＋－＠])")
 ROWS_PER_SHEET: Final = 1_048_576
 LONGEST_CELL: Final = 32_767
 LONGEST_TITLE: Final = 31

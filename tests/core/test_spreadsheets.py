@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import spreadsheets
@@ -37,7 +37,7 @@ def test_a_formula_is_text_and_comes_back_as_it_was(payload: str) -> None:
     safe = spreadsheets.guarded(payload)
 
     assert not safe.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝"))
-    assert not re.search(r"[;,\t|]\s*[=+\-@]", safe)
+    assert not re.search(r"[;,\t|]\s*[=+\-@]", safe.lstrip("'"))
     assert spreadsheets.unguarded(safe) == payload
 
 
@@ -46,6 +46,7 @@ def test_other_texts_stay_as_they_are(text: str) -> None:
     assert spreadsheets.guarded(text) == text
 
 
+@settings(max_examples=500)
 @given(st.text(alphabet="=+-@\t\r\n;,|' a1＝"))
 def test_every_text_comes_back(text: str) -> None:
     safe = spreadsheets.guarded(text)
