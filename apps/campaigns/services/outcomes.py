@@ -16,7 +16,17 @@ from apps.campaigns.services.claims import Claimed
 from apps.campaigns.states import DeliveryState, Policy
 from apps.contacts.services import suppression
 from apps.smtp import bounces
-from apps.smtp.outcome import Accepted, Deferred, FailureClass, Outcome, Rejected, Reply, Unknown, Withheld
+from apps.smtp.outcome import (
+    THROTTLED,
+    Accepted,
+    Deferred,
+    FailureClass,
+    Outcome,
+    Rejected,
+    Reply,
+    Unknown,
+    Withheld,
+)
 from core import database
 
 # What psycopg and Django raise when the server or the line is gone; anything else is a bug and is not retried.
@@ -109,6 +119,11 @@ def _unknown(claimed: Claimed, base: dict[str, Any], *, stage: str, reason: str)
 def _deferred(claimed: Claimed, base: dict[str, Any], outcome: Deferred) -> Result:
     shared: dict[str, Any] = {**base, "stage": outcome.stage.value, "failure": outcome.failure.value}
     shared |= _reply(outcome.reply) or {"text": outcome.reason[:500]}
+    if outcome.reason == THROTTLED:  # the account waits as a whole; for the letter it was no try
+        wait = outcome.retry_after or timedelta()
+        return Result(
+            **shared, state=DeliveryState.QUEUED, reason=THROTTLED, wait_seconds=wait.total_seconds(), is_counted=False
+        )
     if outcome.failure is FailureClass.PROTOCOL and claimed.attempts >= retries.PROTOCOL_ATTEMPTS:
         return Result(**shared, state=DeliveryState.FAILED, reason=outcome.failure.value)
     # Trouble of the line or the account says nothing about this letter: its schedule does not grow.
