@@ -2,7 +2,21 @@
 
 from apps.campaigns.models.campaign import Campaign, CampaignEntry, ContentVersion
 from apps.campaigns.models.delivery import Batch, Delivery
+from apps.campaigns.models.proof import Attempt, Certificate, LeftOut, Recount, Revision
 from apps.campaigns.models.sender import SenderIdentity
 from apps.campaigns.models.template import Template
 
-__all__ = ["Batch", "Campaign", "CampaignEntry", "ContentVersion", "Delivery", "SenderIdentity", "Template"]
+__all__ = [
+    "Attempt",
+    "Batch",
+    "Campaign",
+    "CampaignEntry",
+    "Certificate",
+    "ContentVersion",
+    "Delivery",
+    "LeftOut",
+    "Recount",
+    "Revision",
+    "SenderIdentity",
+    "Template",
+]
