@@ -90,6 +90,6 @@ DROP FUNCTION campaigns_keep_attempt();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("campaigns", "0005_proof")]
+    dependencies = [("campaigns", "0007_proof")]
 
     operations = [migrations.RunSQL(FORWARD, BACK)]
