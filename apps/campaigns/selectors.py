@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import connection
@@ -110,6 +111,12 @@ def ends(campaign: Campaign) -> list[tuple[str, str, str, int]]:
 def campaigns_of(workspace: Workspace) -> QuerySet[Campaign]:
     """Return a workspace's campaigns, newest first."""
     return Campaign.objects.filter(workspace=workspace).select_related("transport").order_by("-pk")
+
+
+def with_lists(campaigns: Sequence[Campaign]) -> set[int]:
+    """Return the numbers of those campaigns for which at least one list is chosen."""
+    chosen = Campaign.lists.through.objects.filter(campaign__in=campaigns)
+    return set(chosen.values_list("campaign_id", flat=True)) if campaigns else set()
 
 
 def deliveries_of(campaign: Campaign) -> QuerySet[Delivery]:
@@ -232,7 +239,7 @@ def sending_now(workspace: Workspace) -> Campaign | None:
 
 def latest(workspace: Workspace, *, limit: int = 5) -> list[Campaign]:
     """Return the campaigns that moved last."""
-    return list(campaigns_of(workspace).order_by("-moved_at", "-pk")[:limit])
+    return list(campaigns_of(workspace).filter(archived_at=None).order_by("-moved_at", "-pk")[:limit])
 
 
 def counts_by_state(campaigns: QuerySet[Campaign]) -> dict[str, int]:

@@ -9,47 +9,48 @@ from django.db import migrations
 # it was none: then the attempt is taken back and `moved_at` stands. A reply is copied only where the try had one: what
 # gives a letter back unanswered leaves `due_at` alone, and the reaper's reasons say so themselves.
 FORWARD = """
-CREATE FUNCTION campaigns_keep_attempt() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION campaigns_keep_attempt(was campaigns_delivery, now_is campaigns_delivery) RETURNS void
+LANGUAGE plpgsql AS $$
 DECLARE
     former campaigns_attempt%ROWTYPE;
-    was_answered boolean := NOT (NEW.state = 'queued' AND NEW.due_at = OLD.due_at)
-                            AND NEW.reason NOT IN ('crashed', 'process_died', 'lease_ended');
-    why text := CASE WHEN NOT (NEW.state = 'queued' AND NEW.due_at = OLD.due_at) THEN NEW.reason
-                     WHEN NEW.attempts < OLD.attempts THEN 'given_back' ELSE 'lease_ended' END;
+    is_back boolean := now_is.state = 'queued' AND now_is.due_at = was.due_at;
+    was_answered boolean := NOT is_back AND now_is.reason NOT IN ('crashed', 'process_died', 'lease_ended');
+    why text := CASE WHEN NOT is_back THEN now_is.reason
+                     WHEN now_is.attempts < was.attempts THEN 'given_back' ELSE 'lease_ended' END;
 BEGIN
-    SELECT * INTO former FROM campaigns_attempt WHERE delivery_id = NEW.id ORDER BY number DESC LIMIT 1;
-    IF former.number >= 24 AND former.state = NEW.state AND former.reason = why
-       AND former.code IS NOT DISTINCT FROM (CASE WHEN was_answered THEN NEW.last_code END) THEN
+    SELECT * INTO former FROM campaigns_attempt WHERE delivery_id = now_is.id ORDER BY number DESC LIMIT 1;
+    IF former.number >= 24 AND former.state = now_is.state AND former.reason = why
+       AND former.code IS NOT DISTINCT FROM (CASE WHEN was_answered THEN now_is.last_code END) THEN
         UPDATE campaigns_attempt SET times = times + 1, until = now(),
-               due_at = CASE WHEN NEW.state = 'queued' THEN NEW.due_at END WHERE id = former.id;
-        RETURN NULL;
+               due_at = CASE WHEN now_is.state = 'queued' THEN now_is.due_at END WHERE id = former.id;
+        RETURN;
     END IF;
     INSERT INTO campaigns_attempt (delivery_id, transport_id, number, at, times, state, reason, failure, stage, code,
                                    enhanced, text, due_at)
-    VALUES (NEW.id, NEW.transport_id, coalesce(former.number, 0) + 1, now(), 1, NEW.state, why,
-            CASE WHEN was_answered THEN NEW.failure ELSE '' END,
-            CASE WHEN was_answered THEN NEW.last_stage ELSE '' END,
-            CASE WHEN was_answered THEN NEW.last_code END,
-            CASE WHEN was_answered THEN NEW.last_enhanced ELSE '' END,
-            CASE WHEN was_answered THEN NEW.last_text ELSE '' END,
-            CASE WHEN NEW.state = 'queued' THEN NEW.due_at END);
-    RETURN NULL;
+    VALUES (now_is.id, now_is.transport_id, coalesce(former.number, 0) + 1, now(), 1, now_is.state, why,
+            CASE WHEN was_answered THEN now_is.failure ELSE '' END,
+            CASE WHEN was_answered THEN now_is.last_stage ELSE '' END,
+            CASE WHEN was_answered THEN now_is.last_code END,
+            CASE WHEN was_answered THEN now_is.last_enhanced ELSE '' END,
+            CASE WHEN was_answered THEN now_is.last_text ELSE '' END,
+            CASE WHEN now_is.state = 'queued' THEN now_is.due_at END);
 END $$;
-CREATE TRIGGER keep_attempt AFTER UPDATE ON campaigns_delivery FOR EACH ROW
-    WHEN (OLD.state IN ('sending', 'committing') AND NEW.state NOT IN ('sending', 'committing', 'sent')
-          AND (NEW.attempts >= OLD.attempts OR NEW.moved_at <> OLD.moved_at))
-    EXECUTE FUNCTION campaigns_keep_attempt();
 
-CREATE FUNCTION campaigns_keep_revision() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION campaigns_keep_record() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO campaigns_revision (delivery_id, campaign_id, at, from_state, from_reason, to_state, to_reason)
-    VALUES (NEW.id, NEW.campaign_id, now(), OLD.state, OLD.reason, NEW.state, NEW.reason);
+    IF OLD.state NOT IN ('sending', 'committing') THEN
+        INSERT INTO campaigns_revision (delivery_id, campaign_id, at, from_state, from_reason, to_state, to_reason)
+        VALUES (NEW.id, NEW.campaign_id, now(), OLD.state, OLD.reason, NEW.state, NEW.reason);
+    ELSIF NEW.attempts >= OLD.attempts OR NEW.moved_at <> OLD.moved_at THEN
+        PERFORM campaigns_keep_attempt(OLD, NEW);
+    END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER keep_revision AFTER UPDATE ON campaigns_delivery FOR EACH ROW
-    WHEN (OLD.state IN ('sent', 'failed', 'skipped', 'expired', 'cancelled', 'unconfirmed')
-          AND NEW.state <> OLD.state)
-    EXECUTE FUNCTION campaigns_keep_revision();
+-- One trigger with a short condition: it is the only part that an accepted letter pays for.
+CREATE TRIGGER keep_record AFTER UPDATE OF state ON campaigns_delivery FOR EACH ROW
+    WHEN (OLD.state <> NEW.state AND OLD.state <> 'queued' AND OLD.state <> 'leased' AND NEW.state <> 'committing'
+          AND (NEW.state <> 'sent' OR OLD.state <> 'committing'))
+    EXECUTE FUNCTION campaigns_keep_record();
 
 CREATE FUNCTION campaigns_close_only_what_adds_up() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -82,10 +83,9 @@ DROP TRIGGER never_edited ON campaigns_certificate;
 DROP FUNCTION campaigns_never_edited();
 DROP TRIGGER close_only_what_adds_up ON campaigns_campaign;
 DROP FUNCTION campaigns_close_only_what_adds_up();
-DROP TRIGGER keep_revision ON campaigns_delivery;
-DROP FUNCTION campaigns_keep_revision();
-DROP TRIGGER keep_attempt ON campaigns_delivery;
-DROP FUNCTION campaigns_keep_attempt();
+DROP TRIGGER keep_record ON campaigns_delivery;
+DROP FUNCTION campaigns_keep_record();
+DROP FUNCTION campaigns_keep_attempt(campaigns_delivery, campaigns_delivery);
 """
 
 

@@ -1,7 +1,7 @@
 """The campaigns app's records."""
 
 from apps.campaigns.models.campaign import Campaign, CampaignEntry, ContentVersion
-from apps.campaigns.models.delivery import Batch, Delivery
+from apps.campaigns.models.delivery import Batch, Delivery, DeliveryEntry
 from apps.campaigns.models.proof import Attempt, Certificate, LeftOut, Recount, Revision
 from apps.campaigns.models.sender import SenderIdentity
 from apps.campaigns.models.template import Template
@@ -14,6 +14,7 @@ __all__ = [
     "Certificate",
     "ContentVersion",
     "Delivery",
+    "DeliveryEntry",
     "LeftOut",
     "Recount",
     "Revision",

@@ -16,7 +16,7 @@ from apps.campaigns.models import Campaign
 from apps.campaigns.selectors import Account
 from apps.campaigns.services import lifecycle, previews, subtraction
 from apps.campaigns.states import CampaignState
-from apps.campaigns.views import entrance, reading
+from apps.campaigns.views import appointment, entrance
 from apps.smtp import bounces
 from apps.smtp.outcome import FailureClass
 
@@ -28,7 +28,7 @@ _UNDER_WAY = {CampaignState.PREPARING, CampaignState.SENDING, CampaignState.PAUS
 def is_live(campaign: Campaign) -> bool:
     """Return whether a campaign's numbers can still change by themselves."""
     state = CampaignState(campaign.state)
-    is_starting = state is CampaignState.SCHEDULED and lifecycle.is_late(campaign)
+    is_starting = state is CampaignState.SCHEDULED and lifecycle.is_late(campaign) and not lifecycle.is_asking(campaign)
     is_ending = state is CampaignState.CANCELLED and campaign.finished_at is None
     return state in _UNDER_WAY or is_starting or is_ending
 
@@ -43,16 +43,7 @@ def show(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
     if is_live(campaign):
         return render(request, "campaigns/live.html", live_context(request, campaign))
     if campaign.state in (CampaignState.DRAFT, CampaignState.SCHEDULED):
-        reader, preview = reading.first_reader(campaign)
-        count = subtraction.now(campaign)
-        context = {
-            "campaign": campaign,
-            "reader": reader,
-            "preview": preview,
-            "subtraction": count,
-            "may_send": request.may("campaigns.send"),
-        }
-        return render(request, "campaigns/appointment.html", context)
+        return appointment.page(request, campaign)
     return render(request, "campaigns/report.html", _report(request, campaign))
 
 
