@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from django.db import connection, transaction
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
-from apps.campaigns.models import Campaign, Certificate, Delivery, Recount, Revision
-from apps.campaigns.states import PENDING, DeliveryKind
+from apps.campaigns.models import Campaign, Certificate, Delivery, DeliveryEntry, Recount, Revision
+from apps.campaigns.states import PENDING, DeliveryKind, Policy
 from core import health
 from core.errors import EspError
 
@@ -287,6 +287,13 @@ def recount(certificate: Certificate, *, by: User | None) -> Recount:
     )
 
 
-def latest(campaign: Campaign) -> Certificate | None:
-    """Return a campaign's newest certificate, without its list."""
-    return Certificate.objects.filter(campaign=campaign).defer("ends").order_by("-number").first()
+def amendments(certificate: Certificate) -> QuerySet[Revision]:
+    """Return the ends that were revised since, oldest first."""
+    since = Revision.objects.filter(campaign_id=certificate.campaign_id, at__gte=certificate.closed_at)
+    return since.select_related("delivery", "delivery__contact").order_by("pk")
+
+
+def nobody_twice(campaign: Campaign) -> bool:
+    """Return whether no letter of a campaign was offered again after an offer that nobody answered."""
+    was_resent = DeliveryEntry.objects.filter(campaign=campaign, kind="resent").exists()
+    return campaign.policy == Policy.HOLD and not was_resent

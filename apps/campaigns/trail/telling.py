@@ -52,7 +52,7 @@ def _of_letter(asked: Asked, delivery: Delivery, before: list[Step]) -> Trail:
 
 def _verdict(delivery: Delivery, campaign: Campaign) -> Verdict:
     found = fates.verdict(delivery)
-    if delivery.state == "sent" and delivery.sent_at and not delivery.reason:
+    if delivery.state == "sent" and delivery.sent_at and not delivery.reason.startswith("proven_by_"):
         return Verdict(found.kind, found.icon, _("Yes. Accepted at %(when)s.") % {"when": _moment(delivery.sent_at)})
     if delivery.state == "queued" and delivery.attempts and campaign.state == CampaignState.SENDING:
         answer = _("Not yet. We try again at %(when)s.") % {"when": _moment(delivery.due_at)}

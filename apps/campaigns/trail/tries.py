@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.campaigns import fates, reasons
-from apps.campaigns.models import Attempt, Campaign, CampaignEntry, Delivery, Revision
+from apps.campaigns.models import Attempt, Campaign, CampaignEntry, Delivery, DeliveryEntry, Revision
 from apps.campaigns.states import TERMINAL, CampaignState
 from apps.campaigns.trail.steps import Step
 from apps.smtp import bounces
@@ -162,13 +162,12 @@ def end(delivery: Delivery) -> list[Step]:
 
 def revisions(delivery: Delivery) -> list[Step]:
     """Return what changed the letter's end after it had been reached."""
-    told = []
-    for one in Revision.objects.filter(delivery=delivery).order_by("pk"):
-        told.append(_revision(one))
-    return told
+    entries = DeliveryEntry.objects.filter(delivery=delivery).select_related("by")
+    by = {entry.at: str(entry.by) for entry in entries if entry.by}
+    return [_revision(one, by=by.get(one.at, "")) for one in Revision.objects.filter(delivery=delivery).order_by("pk")]
 
 
-def _revision(one: Revision) -> Step:
+def _revision(one: Revision, *, by: str) -> Step:
     if one.to_state == "sent" and one.to_reason.startswith("proven_by_"):
         what = _("No longer unconfirmed: it arrived")
         how = _("Something came back from it that only its reader can cause.")
@@ -177,7 +176,7 @@ def _revision(one: Revision) -> Step:
         what = _("No longer unconfirmed: it was accepted")
         return Step(one.at, what, _("The server's answer was kept and read later."), style="sent", icon="check")
     if one.to_state == "queued":
-        what = _("Put back in the queue")
+        what = _("%(who)s gave it a second try") % {"who": by} if by else _("Put back in the queue")
         was = _("It had ended before: %(why)s.") % {"why": reasons.phrase(one.from_state, one.from_reason)}
         return Step(one.at, what, was, style="draft", icon="rotate-cw")
     what = _("Its end was corrected: %(why)s") % {"why": reasons.phrase(one.to_state, one.to_reason)}

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from urllib.parse import urlencode
-from uuid import UUID
 
 from django.db.models import Q
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
@@ -14,7 +13,7 @@ from apps.accounts.access import WorkspaceRequest, may
 from apps.campaigns import chronicle, fates, selectors, situations
 from apps.campaigns.models import Campaign
 from apps.campaigns.selectors import Account
-from apps.campaigns.services import lifecycle, previews, subtraction
+from apps.campaigns.services import lifecycle, subtraction
 from apps.campaigns.states import CampaignState
 from apps.campaigns.views import appointment, entrance
 from apps.smtp import bounces
@@ -70,34 +69,6 @@ def people(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
     account = selectors.account(campaign)
     context = {"campaign": campaign, "account": account, **_people(request, campaign, account)}
     return render(request, "campaigns/people.html", context)
-
-
-@may("campaigns.view")
-@require_safe
-def person(request: WorkspaceRequest, campaign_id: int, delivery_uuid: UUID) -> HttpResponse:
-    """Answer whether one person got it, and why or why not."""
-    campaign = entrance.campaign_of(request, campaign_id)
-    delivery = (
-        selectors.deliveries_of(campaign)
-        .select_related("contact", "transport", "content")
-        .filter(uuid=delivery_uuid)
-        .first()
-    )
-    if delivery is None:
-        raise Http404
-    account = selectors.account(campaign)
-    part = selectors.part_of(delivery)
-    context = {
-        "campaign": campaign,
-        "delivery": delivery,
-        "fate": fates.of(delivery),
-        "verdict": fates.verdict(delivery),
-        "account": account,
-        "part": part,
-        "in_part": getattr(account, part),
-        "preview": previews.of(campaign, delivery.contact),
-    }
-    return render(request, "campaigns/person.html", context)
 
 
 def live_context(request: WorkspaceRequest, campaign: Campaign) -> dict[str, object]:
