@@ -41,6 +41,8 @@ class Limits:
     sweep: float = 5
     sweep_imports: float = 30
     catch_up: float = 30  # wishes kept while the database was away, and proofs of arrival
+    measure: float = 15  # a campaign that is being sent is measured this often, a large one
+    measure_large: float = 60  # of more than `large` people this often: it is one pass over its letters
     import_turn: float = 3  # an import gives the default queue back after this, so that the sweep is never late
     import_patience: float = 60  # a running import without progress for this long is rung again
     pace: float = 0.1  # letters of accounts with limits are rung this often,
@@ -58,6 +60,7 @@ class Limits:
     check_stuck: float = 300
     cleanup_smtp: float = 600
     look_at_control: float = 10  # a housekeeper looks at the control numbers this often
+    large: int = 50_000  # people
     max_rung: int = 1000  # letters of one batch rung and unsettled
     max_rung_batches: int = 4  # batches of one campaign with rung letters
     slice_size: int = 1000  # people judged per slice; the letters of a slice are one batch
@@ -116,6 +119,7 @@ SHORT = replace(
     sweep=0.5,
     sweep_imports=1,
     catch_up=1,
+    measure=1,
     import_turn=1,
     import_patience=3,
     ring_patience_empty=1,

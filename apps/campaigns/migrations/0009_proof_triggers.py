@@ -90,6 +90,6 @@ DROP FUNCTION campaigns_keep_attempt(campaigns_delivery, campaigns_delivery);
 
 
 class Migration(migrations.Migration):
-    dependencies = [("campaigns", "0007_proof")]
+    dependencies = [("campaigns", "0008_proof")]
 
     operations = [migrations.RunSQL(FORWARD, BACK)]
