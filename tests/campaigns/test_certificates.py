@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from apps.campaigns.models import Campaign, Certificate, Delivery, Revision
-from apps.campaigns.services import certificates, lifecycle, outcomes
+from apps.campaigns.services import certificates, lifecycle, proofs
 from tests.campaigns.conftest import letters
 
 Sending = Callable[..., Campaign]
@@ -199,7 +199,7 @@ def test_recomputing_gives_the_same_result(closed: Campaign) -> None:
 def test_a_letter_proven_later_is_an_amendment_and_the_first_counts_stay(closed: Campaign) -> None:
     unconfirmed = letters(closed)[3]
 
-    assert outcomes.proven(unconfirmed.pk, by="click")
+    assert proofs.arrived(unconfirmed.pk, by="click")
 
     found = certificates.recount(certificate_of(closed), by=None)
     revision = Revision.objects.get(delivery=unconfirmed)

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from apps.accounts.models import User, Workspace
 from apps.campaigns import trail
 from apps.campaigns.models import Campaign, Delivery
-from apps.campaigns.services import audience, claims, history, lifecycle, outcomes
+from apps.campaigns.services import audience, claims, history, lifecycle, outcomes, proofs
 from apps.campaigns.trail import Trail
 from apps.contacts.models import Contact, ContactList, Subscription
 from apps.contacts.services import subscriptions, suppression
@@ -129,7 +129,7 @@ def test_we_cannot_know_until_something_comes_back(sending: Sending) -> None:
     assert why(campaign, "reader0@example.com").verdict.answer == "We cannot know."
 
     Event.objects.create(workspace=campaign.workspace, delivery=letter, campaign=campaign, kind="open")
-    outcomes.proven(letter.pk, by="open")
+    proofs.arrived(letter.pk, by="open")
 
     told = why(campaign, "reader0@example.com")
     assert told.verdict.answer == "Yes. It arrived."

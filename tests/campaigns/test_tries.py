@@ -8,8 +8,9 @@ import pytest
 from django.db import connection
 
 from apps.campaigns.models import Attempt, Campaign, Delivery, Revision
-from apps.campaigns.services import claims, outcomes, stuck, sweeps
+from apps.campaigns.services import claims, outcomes, proofs, stuck, sweeps
 from apps.campaigns.services.claims import Claimed
+from apps.contacts.services import erasure
 from apps.smtp.outcome import Accepted, Deferred, FailureClass, Outcome, Rejected, Reply, Stage, Unknown, Withheld
 from core import queues
 from tests.campaigns.conftest import letters
@@ -142,7 +143,7 @@ def test_days_of_the_same_trouble_stay_small(letter: Delivery) -> None:
 def test_a_revised_end_is_kept_with_what_it_was(letter: Delivery) -> None:
     attempt(letter, Unknown(Stage.DOT, "closed"), was_marked=True)
 
-    assert outcomes.proven(letter.pk, by="open")
+    assert proofs.arrived(letter.pk, by="open")
 
     kept = Revision.objects.get(delivery=letter)
     assert (kept.from_state, kept.from_reason, kept.to_state, kept.to_reason, kept.campaign_id) == (
@@ -160,3 +161,13 @@ def test_a_late_result_is_a_revision(letter: Delivery) -> None:
 
     assert list(Revision.objects.values_list("from_state", "to_state")) == [("unconfirmed", "sent")]
     assert [row[1:3] for row in tries(letter)] == [("unconfirmed", "process_died")]
+
+
+def test_an_erased_person_is_forgotten_in_what_servers_said(letter: Delivery) -> None:
+    said = Reply(450, "4.2.0", "<READER0@example.com> is asleep")
+    attempt(letter, Deferred(Stage.RCPT, said, FailureClass.TRANSIENT_RECIPIENT, counted=True))
+    attempt(letter, BUSY)
+
+    erasure.erase(letter.workspace_id, [letter.contact_id or 0])
+
+    assert [row[5] for row in tries(letter)] == ["", "Come back later"]

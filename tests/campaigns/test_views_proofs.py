@@ -13,7 +13,7 @@ from django.test import Client
 
 from apps.accounts.models import User
 from apps.campaigns.models import Campaign, Certificate, Delivery, Recount
-from apps.campaigns.services import lifecycle, outcomes
+from apps.campaigns.services import lifecycle, proofs
 from apps.contacts.models import Contact
 from tests.campaigns.conftest import letters
 
@@ -160,7 +160,7 @@ def test_recompute_says_what_it_found(owner_client: Client, closed: Campaign, ow
 
 
 def test_a_later_closing_is_shown_as_an_amendment(owner_client: Client, closed: Campaign) -> None:
-    outcomes.proven(letters(closed)[3].pk, by="open")
+    proofs.arrived(letters(closed)[3].pk, by="open")
 
     html = owner_client.get(at(closed, "certificate/")).content.decode()
 

@@ -41,6 +41,8 @@ BEGIN
     IF OLD.state NOT IN ('sending', 'committing') THEN
         INSERT INTO campaigns_revision (delivery_id, campaign_id, at, from_state, from_reason, to_state, to_reason)
         VALUES (NEW.id, NEW.campaign_id, now(), OLD.state, OLD.reason, NEW.state, NEW.reason);
+    ELSIF NEW.state = 'sent' THEN
+        RETURN NULL; -- an earlier copy has arrived; the letter's history says so
     ELSIF NEW.attempts >= OLD.attempts OR NEW.moved_at <> OLD.moved_at THEN
         PERFORM campaigns_keep_attempt(OLD, NEW);
     END IF;

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
 from apps.campaigns import selectors
 from apps.campaigns.models import Campaign, Delivery
@@ -25,7 +26,7 @@ class Asked:
     @property
     def name(self) -> str:
         """What to call them."""
-        return (self.contact.name if self.contact else "") or self.email
+        return (self.contact.name if self.contact else "") or self.email or _("a deleted person")
 
 
 def ask_address(campaign: Campaign, text: str) -> Asked:

@@ -162,9 +162,22 @@ def end(delivery: Delivery) -> list[Step]:
 
 def revisions(delivery: Delivery) -> list[Step]:
     """Return what changed the letter's end after it had been reached."""
-    entries = DeliveryEntry.objects.filter(delivery=delivery).select_related("by")
+    entries = list(DeliveryEntry.objects.filter(delivery=delivery).select_related("by").order_by("pk"))
     by = {entry.at: str(entry.by) for entry in entries if entry.by}
-    return [_revision(one, by=by.get(one.at, "")) for one in Revision.objects.filter(delivery=delivery).order_by("pk")]
+    revised = list(Revision.objects.filter(delivery=delivery).order_by("pk"))
+    known = {one.at for one in revised}
+    return [
+        *(_revision(one, by=by.get(one.at, "")) for one in revised),
+        *(_late_word(entry) for entry in entries if entry.at not in known),
+    ]
+
+
+def _late_word(entry: DeliveryEntry) -> Step:
+    """Return what came back about an earlier copy while the letter waited for its one more try."""
+    if entry.detail.get("now") == "sent":
+        what = _("An earlier copy had arrived after all")
+        return Step(entry.at, what, _("So no second one is sent."), style="sent", icon="check")
+    return Step(entry.at, _("Word came back about an earlier copy"), style="draft", icon="rotate-cw")
 
 
 def _revision(one: Revision, *, by: str) -> Step:
