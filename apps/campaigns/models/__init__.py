@@ -2,6 +2,7 @@
 
 from apps.campaigns.models.campaign import Campaign, CampaignEntry, ContentVersion
 from apps.campaigns.models.delivery import Batch, Delivery, DeliveryEntry
+from apps.campaigns.models.image import Image
 from apps.campaigns.models.pace import PaceSample
 from apps.campaigns.models.proof import Attempt, Certificate, LeftOut, Recount, Revision
 from apps.campaigns.models.sender import SenderIdentity
@@ -16,6 +17,7 @@ __all__ = [
     "ContentVersion",
     "Delivery",
     "DeliveryEntry",
+    "Image",
     "LeftOut",
     "PaceSample",
     "Recount",

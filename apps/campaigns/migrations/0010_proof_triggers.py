@@ -92,6 +92,6 @@ DROP FUNCTION campaigns_keep_attempt(campaigns_delivery, campaigns_delivery);
 
 
 class Migration(migrations.Migration):
-    dependencies = [("campaigns", "0008_proof")]
+    dependencies = [("campaigns", "0009_proof")]
 
     operations = [migrations.RunSQL(FORWARD, BACK)]

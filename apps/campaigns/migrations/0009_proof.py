@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('campaigns', '0007_pace_sample'),
+        ('campaigns', '0008_image'),
         ('contacts', '0002_import_cursor_and_stop_requests'),
         ('smtp', '0002_sending_accounts'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
