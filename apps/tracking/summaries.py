@@ -10,10 +10,13 @@ from django.db import connection
 
 from apps.accounts.models import Workspace
 from apps.tracking.machines import BURST_LINKS, BURST_SECONDS
+from core import clock
+
+Values = dict[str, list[int] | int | float]
 
 _STARTED = """
 SELECT id FROM campaigns_campaign
-WHERE workspace_id = %s AND started_at > now() - %s
+WHERE workspace_id = %s AND started_at > %s
 """
 _LETTERS = """
 SELECT count(*), count(*) FILTER (WHERE state = 'sent') FROM campaigns_delivery
@@ -63,11 +66,15 @@ class Summary:
 def since(workspace: Workspace, age: dt.timedelta) -> Summary:
     """Return what a workspace's campaigns that began within this time have come to."""
     with connection.cursor() as cursor:
-        cursor.execute(_STARTED, [workspace.pk, age])
+        cursor.execute(_STARTED, [workspace.pk, clock.now() - age])
         started = [pk for (pk,) in cursor.fetchall()]
         if not started:
             return Summary(0, 0, 0, 0, 0, 0)
-        values = {"campaigns": started, "links": BURST_LINKS, "window": BURST_SECONDS}
+        values: dict[str, list[int] | int | float] = {
+            "campaigns": started,
+            "links": BURST_LINKS,
+            "window": BURST_SECONDS,
+        }
         cursor.execute(_LETTERS, values)
         audience, accepted = cursor.fetchone()
         cursor.execute(_CLICKED, values)

@@ -19,10 +19,20 @@ from core import addresses
 from core.secretbox import Secret
 from tests.conftest import make_user
 
-NAMES = ["Claire Fontaine", "Олена Шевчук", "Rui Almeida", "Наталья Константинопольская-Верхнеудинская", "", "Ng", "José"]
+NAMES = [
+    "Claire Fontaine",
+    "Олена Шевчук",
+    "Rui Almeida",
+    "Наталья Константинопольская-Верхнеудинская",
+    "",
+    "Ng",
+    "José",
+]
 REPLY = "550 5.1.1 <{email}>: Recipient address rejected: User unknown in virtual mailbox table"
 CAMPAIGNS: dict[str, tuple[str, dict[str, int]]] = {
-    "November roast: Kenya Gachatha": ("sending", {"sent": 60, "skipped": 4, "failed": 6, "unconfirmed": 1, "queued": 29}),
+    "November roast: Kenya Gachatha": (
+        "sending", {"sent": 60, "skipped": 4, "failed": 6, "unconfirmed": 1, "queued": 29}
+    ),
     "Subscribers: your December box": ("paused", {"sent": 12, "queued": 20}),
     "Autumn brewing guide": ("finished", {"sent": 88, "skipped": 3, "failed": 7, "unconfirmed": 2}),
     "Roastery open day, Porto": ("cancelled", {"sent": 12, "cancelled": 24}),
@@ -79,7 +89,8 @@ def _accounts(workspace: Workspace) -> None:
 def _imports(workspace: Workspace, contact_list: ContactList, owner: User) -> None:
     job = ImportJob.objects.create(
         workspace=workspace, contact_list=contact_list, created_by=owner, file_name="trade-fair-lisbon.csv",
-        size_bytes=40_000, encoding="utf-8", delimiter=",", columns=[{"name": "email", "sample": "", "suggested": "email"}],
+        size_bytes=40_000, encoding="utf-8", delimiter=",",
+        columns=[{"name": "email", "sample": "", "suggested": "email"}],
         mapping={"0": "email"}, state="finished", rows_total=500, rows_done=500, finished_at=timezone.now(),
         counts={"new": 480, "updated": 0, "unchanged": 8, "rejected": 12},
     )  # fmt: skip
@@ -90,8 +101,8 @@ def _imports(workspace: Workspace, contact_list: ContactList, owner: User) -> No
 
 
 def _campaign(
-    workspace: Workspace, transport: Transport, contact_list: ContactList, name: str, state: str, counts: dict[str, int],
-    *, ago: int,
+    workspace: Workspace, transport: Transport, contact_list: ContactList, name: str, state: str,
+    counts: dict[str, int], *, ago: int,
 ) -> Campaign:  # fmt: skip
     now = timezone.now()
     fields: dict[str, Any] = {}
