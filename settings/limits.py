@@ -44,7 +44,8 @@ class Limits:
     import_turn: float = 3  # an import gives the default queue back after this, so that the sweep is never late
     import_patience: float = 60  # a running import without progress for this long is rung again
     pace: float = 0.1  # letters of accounts with limits are rung this often,
-    pace_ahead: float = 0.2  # so long before their turn
+    pace_ahead: float = 0.2  # so long before their turn,
+    pace_ahead_slow: float = 0.4  # those of a slow account up to so long; less than a letter in hand waits
     pace_rest: float = 0.5  # and this often it is looked whether there are any
     ring_patience_empty: float = 15  # a ring is lost when the broker says the queue is empty
     ring_patience: float = 300

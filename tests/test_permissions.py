@@ -33,6 +33,7 @@ MATRIX = {
     "members.edit": (False, False, True, True),
     "audit.view": (False, False, True, True),
     "system.view": (False, False, True, True),
+    "system.repair": (False, False, True, True),
     "workspace.delete": (False, False, False, True),
 }
 

@@ -18,6 +18,7 @@ ADMIN = MARKETER | {
     "senders.edit",
     "audit.view",
     "system.view",
+    "system.repair",
 }
 OWNER = ADMIN | {"workspace.delete"}
 

@@ -20,6 +20,8 @@ _LOOKS = {
     "reset": ("waiting", "rotate-cw"),
     "stalled": ("failed", "octagon-alert"),
     "cancelled": ("failed", "ban"),
+    "retried": ("sent", "rotate-cw"),
+    "resent": ("waiting", "rotate-cw"),
     "finished": ("sent", "check-check"),
 }
 
@@ -58,7 +60,8 @@ def _words(entry: CampaignEntry) -> tuple[str, str]:
         case "resumed":
             return _by(who, _("%(who)s let it go on"), _("It went on")), ""
         case "reset":
-            return _("Nothing moved, so we set it going again"), _reset(entry)
+            nobody = _("Nothing moved, so we set it going again")
+            return _by(who, _("Nothing moved, so %(who)s set it going again"), nobody), _reset(entry)
         case "stalled":
             return _("It stopped"), _("It was set going three times and no email moved.")
         case "cancelled":
@@ -66,6 +69,12 @@ def _words(entry: CampaignEntry) -> tuple[str, str]:
                 _by(who, _("%(who)s cancelled the rest"), _("The rest was cancelled")),
                 _("What had not begun was not sent."),
             )
+        case "retried":
+            what = _by(who, _("%(who)s had the failed emails tried again"), _("The failed emails are tried again"))
+            return what, _second_tries(entry)
+        case "resent":
+            what = _by(who, _("%(who)s had unconfirmed emails sent again"), _("Unconfirmed emails are sent again"))
+            return what, f"{_second_tries(entry)} {_('Some people may get it twice.')}"
         case "finished":
             return _("Closed"), _("Every email has met its end, and the states add up to the audience.")
         case other:
@@ -91,6 +100,17 @@ def _paused(entry: CampaignEntry) -> str:
     if entry.detail.get("reason") == "letters_crash":
         return _("By itself: worker after worker died with one of its emails in hand.")
     return ""
+
+
+def _second_tries(entry: CampaignEntry) -> str:
+    letters, left_out = int(entry.detail.get("letters") or 0), int(entry.detail.get("left_out") or 0)
+    back = ngettext("%(n)d email went back to the queue.", "%(n)d emails went back to the queue.", letters)
+    out = ngettext(
+        "%(n)d stays as it is: nobody may or can be reached there.",
+        "%(n)d stay as they are: nobody may or can be reached there.",
+        left_out,
+    )
+    return " ".join([back % {"n": letters}, *([out % {"n": left_out}] if left_out else [])])
 
 
 def _reset(entry: CampaignEntry) -> str:

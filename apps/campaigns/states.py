@@ -76,7 +76,8 @@ CAMPAIGN_MOVES: dict[CampaignState, frozenset[CampaignState]] = {
     ),
     CampaignState.PAUSED: frozenset({CampaignState.SENDING, CampaignState.CANCELLED}),
     CampaignState.STALLED: frozenset({CampaignState.SENDING, CampaignState.CANCELLED, CampaignState.PAUSED}),
-    CampaignState.FINISHED: frozenset(),
+    # Only when letters of it are given a second try, which takes their ends back.
+    CampaignState.FINISHED: frozenset({CampaignState.SENDING}),
     CampaignState.CANCELLED: frozenset(),
     CampaignState.FAILED: frozenset(),
 }
@@ -93,6 +94,10 @@ UNFINISHED = frozenset(
         CampaignState.STALLED,
     }
 )
+
+
+# Where letters that met a bad end may be given a second try; a cancelled campaign stays as it is.
+RETRIABLE = frozenset({CampaignState.SENDING, CampaignState.PAUSED, CampaignState.STALLED, CampaignState.FINISHED})
 
 
 def sources_of(target: CampaignState) -> list[CampaignState]:

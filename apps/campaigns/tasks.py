@@ -60,6 +60,6 @@ def sweep() -> None:
 
 
 @shared_task(name="apps.campaigns.tasks.check_stuck_campaigns", time_limit=DEFAULT.hard, soft_time_limit=DEFAULT.soft)
-def check_stuck_campaigns() -> None:
-    """Reset campaigns that could move and do not."""
-    stuck.check(timedelta(seconds=settings.LIMITS.stuck))
+def check_stuck_campaigns() -> int:
+    """Reset campaigns that could move and do not; return how many there were."""
+    return len(stuck.check(timedelta(seconds=settings.LIMITS.stuck)))

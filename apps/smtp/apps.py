@@ -10,8 +10,9 @@ class SmtpConfig(AppConfig):
     label = "smtp"
 
     def ready(self) -> None:
-        """Give every new workspace its local inbox."""
+        """Give every new workspace its local inbox, and say what goes wrong with accounts."""
         from apps.accounts.services import workspaces
+        from apps.smtp import watches  # noqa: F401 - importing is registering
         from apps.smtp.services import accounts
 
         workspaces.on_created(accounts.ensure_local_inbox)

@@ -25,6 +25,12 @@ def tls_context(verify: bool) -> ssl.SSLContext:
     return context
 
 
+def _is_broken_off(error: ssl.SSLError) -> bool:
+    """Tell an end of the connection from a disagreement about TLS, which the TLS library names itself."""
+    ends = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+    return isinstance(error, ends) or getattr(error, "library", None) is None
+
+
 class Line:
     """One open socket to a server.
 
@@ -73,9 +79,9 @@ class Line:
             self._socket = tls_context(verify).wrap_socket(self._socket, server_hostname=host)
         except TimeoutError:
             raise BrokenLineError("timeout") from None
-        except ssl.SSLEOFError:
-            raise BrokenLineError("closed") from None
-        except (ssl.SSLError, ssl.CertificateError, ValueError):
+        except ssl.SSLError as error:
+            raise BrokenLineError("closed" if _is_broken_off(error) else "tls") from None
+        except ValueError:
             raise BrokenLineError("tls") from None
         except OSError:
             raise BrokenLineError("closed") from None

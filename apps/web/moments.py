@@ -58,6 +58,24 @@ def ago(value: dt.datetime) -> str:
     return ngettext("%(n)s minute ago", "%(n)s minutes ago", minutes) % {"n": minutes}
 
 
+def length(seconds: float | None) -> str:
+    """Return a length of time in its largest unit; a dash for none."""
+    if seconds is None:
+        return "–"
+    if seconds < 100:
+        return _("%(n)s s") % {"n": round(seconds)}
+    if seconds < 100 * 60:
+        return _("%(n)s min") % {"n": round(seconds / 60)}
+    if seconds < 72 * 3600:
+        return _("%(n)s h") % {"n": round(seconds / 3600)}
+    return _("%(n)s days") % {"n": round(seconds / 86400)}
+
+
+def length_ago(seconds: float | None) -> str:
+    """Return how long ago something was; a dash for never."""
+    return "–" if seconds is None else _("%(length)s ago") % {"length": length(seconds)}
+
+
 def element(value: dt.datetime | None, text: str) -> SafeString:
     """Return a <time> element whose title holds UTC; a dash for no moment."""
     if value is None:

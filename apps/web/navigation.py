@@ -45,6 +45,7 @@ PLACES = (
     Place("contacts:suppressed", _("Suppressed"), "shield-ban", "contacts.view", ("contacts:suppress",), PEOPLE, "s"),
     Place("smtp:accounts", _("Sending accounts"), "server", "workspace.view", ("smtp:account",), SENDING, "a"),
     Place("smtp:inbox", _("Local inbox"), "inbox", "inbox.view", ("smtp:",), SENDING, "b"),
+    Place("web:system", _("System"), "activity", "system.view", ("web:system",), SENDING, "y"),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 
@@ -125,6 +126,25 @@ def test_a_handshake_that_breaks_off_is_nobodys_fault(action: str) -> None:
         FailureClass.TRANSIENT_DEST,
         "closed",
     )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ssl.SSLZeroReturnError(6, "closed"),
+        ssl.SSLSyscallError(5, "Some I/O error occurred"),
+        ssl.SSLError(1, "unknown"),
+    ],
+)
+def test_an_end_that_the_tls_library_cannot_name_is_nobodys_fault(said: ssl.SSLError, monkeypatch) -> None:
+    def wrap(*_given: object, **_named: object) -> None:
+        raise said
+
+    monkeypatch.setattr(ssl.SSLContext, "wrap_socket", wrap)
+    with FaultServer(starttls=True) as server:
+        outcome = refusal(server, tls="starttls", verify_tls=False)
+
+    assert (outcome.failure, outcome.reason) == (FailureClass.TRANSIENT_DEST, "closed")
 
 
 def test_a_server_that_does_not_speak_tls_is_the_accounts_trouble(server: FaultServer) -> None:

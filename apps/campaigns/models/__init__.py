@@ -1,8 +1,17 @@
 """The campaigns app's records."""
 
 from apps.campaigns.models.campaign import Campaign, CampaignEntry, ContentVersion
-from apps.campaigns.models.delivery import Batch, Delivery
+from apps.campaigns.models.delivery import Batch, Delivery, DeliveryEntry
 from apps.campaigns.models.sender import SenderIdentity
 from apps.campaigns.models.template import Template
 
-__all__ = ["Batch", "Campaign", "CampaignEntry", "ContentVersion", "Delivery", "SenderIdentity", "Template"]
+__all__ = [
+    "Batch",
+    "Campaign",
+    "CampaignEntry",
+    "ContentVersion",
+    "Delivery",
+    "DeliveryEntry",
+    "SenderIdentity",
+    "Template",
+]

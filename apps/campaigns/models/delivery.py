@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from apps.accounts.models import Workspace
+from apps.accounts.models import User, Workspace
 from apps.campaigns.models.campaign import Campaign, ContentVersion
 from apps.campaigns.states import DeliveryKind, DeliveryState
 from apps.contacts.models import Contact
@@ -42,9 +42,9 @@ class Batch(models.Model):
 class Delivery(models.Model):
     """One letter to one person: the row whose state is the truth.
 
-    Only the statements in `services/claims.py`, `services/outcomes.py`, `services/sweeps.py` and the reset in
-    `services/stuck.py` change `state`; every one of them asks and changes at once, by the database's clock, and raises
-    `token` when the row changes hands.
+    Only the statements in `services/claims.py`, `services/outcomes.py`, `services/sweeps.py`, `services/proofs.py`,
+    `services/second_tries.py` and the reset in `services/stuck.py` change `state`; every one of them asks and changes
+    at once, by the database's clock, and raises `token` when the row changes hands.
     """
 
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="deliveries")
@@ -71,7 +71,12 @@ class Delivery(models.Model):
     lease_until = models.DateTimeField(null=True)
     attempt_deadline = models.DateTimeField(null=True)
     expires_at = models.DateTimeField()
+    # Every try that reached for the network; the two below it are what the schedule and the bound on nonsense go by.
     attempts = models.SmallIntegerField(default=0)
+    counted_tries = models.SmallIntegerField(default=0, db_default=0)
+    protocol_tries = models.SmallIntegerField(default=0, db_default=0)
+    # How often an offer went unanswered since anything was known for certain: while it is above nought, no end of this
+    # letter may be called "not sent".
     ambiguous_count = models.SmallIntegerField(default=0)
     crash_count = models.SmallIntegerField(default=0)
 
@@ -104,3 +109,17 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"delivery {self.pk}: {self.state}"
+
+
+class DeliveryEntry(models.Model):
+    """One line of a letter's history that its row forgets: an end that was taken back, and what brought that about."""
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="entries")
+    campaign = models.ForeignKey(Campaign, on_delete=models.SET_NULL, null=True, related_name="letter_entries")
+    at = models.DateTimeField(db_default=Now())
+    kind = models.CharField(max_length=20)
+    detail = models.JSONField(default=dict)
+    by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True)
+
+    def __str__(self) -> str:
+        return f"{self.kind} of delivery {self.delivery_id}"

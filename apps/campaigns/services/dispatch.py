@@ -58,7 +58,7 @@ def ring_paced() -> bool:
     """Ring the letters of limited accounts whose turn has come; return whether the next turn is near."""
     is_near = False
     for account in pacing.accounts_soon():
-        if account.opens_in <= settings.LIMITS.pace_ahead:
+        if account.opens_in <= pacing.ahead(account.limits):
             free = pacing.room(account)
             admitted = pacing.admit(account, free, turn=next(pacing.turns))
             _ring(admitted)

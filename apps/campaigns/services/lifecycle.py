@@ -212,8 +212,13 @@ def stall(campaign_id: int, *, reason: str) -> bool:
 
 
 def finish(campaign_id: int) -> bool:
-    """Close a campaign whose states add up to its audience and of which nothing is pending; one statement."""
+    """Close a campaign whose states add up to its audience and of which nothing is pending.
+
+    The row is locked before the letters are counted: a second try that is given at the same moment is then either
+    seen by the count or finds the campaign finished and opens it again.
+    """
     with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM campaigns_campaign WHERE id = %s FOR NO KEY UPDATE", [campaign_id])
         cursor.execute(
             """UPDATE campaigns_campaign k
                SET state = CASE WHEN k.state = 'sending' THEN 'finished' ELSE k.state END,
@@ -229,6 +234,15 @@ def finish(campaign_id: int) -> bool:
         if is_finished:
             history.note(campaign_id, "finished")
     return is_finished
+
+
+def reopen(campaign_id: int) -> bool:
+    """Take back the close of a finished campaign, some letters of which wait again; it closes again when it adds up."""
+    return bool(
+        Campaign.objects.filter(pk=campaign_id, state=CampaignState.FINISHED).update(
+            state=CampaignState.SENDING, state_reason="", finished_at=None, resets=0, moved_at=Now()
+        )
+    )
 
 
 def _wait_longer(campaign_id: int) -> None:

@@ -27,6 +27,12 @@ register.filter("filesize_words", numbers.size)
 
 
 @register.filter
+def kib_words(value: int) -> str:
+    """Return a size in KiB as people read sizes."""
+    return numbers.size(value * 1024)
+
+
+@register.filter
 def initials(name: str) -> str:
     """Return up to two capitals for an avatar."""
     words = [word for word in str(name).replace("@", " ").replace(".", " ").split() if word[0].isalnum()]
@@ -73,6 +79,18 @@ def moment(value: dt.datetime | None, style: str = "smart") -> SafeString:
 def ago(value: dt.datetime | None) -> SafeString:
     """Return how long ago a moment was, or the moment where that is an hour or more."""
     return moments.element(value, moments.ago(value) if value else "")
+
+
+@register.simple_tag
+def seconds(value: float | None) -> str:
+    """Return a length of time in words: seconds, minutes, hours; a dash for none."""
+    return moments.length(value)
+
+
+@register.simple_tag
+def seconds_ago(value: float | None) -> str:
+    """Return how long ago something was, from its age in seconds; a dash for never."""
+    return moments.length_ago(value)
 
 
 @register.inclusion_tag("components/chip.html")
