@@ -53,10 +53,14 @@ def _accounts(workspace: Workspace, role: str) -> Iterator[Need]:
             "bad",
             _("Blocked"),
             one.trouble,
-            " ".join(filter(None, [one.said, _("Nothing is lost."), waits if waiting else ""])),
+            " ".join(filter(None, [_sentence(one.said), _("Nothing is lost."), waits if waiting else ""])),
             _("Mend it") if may_mend else _("Look at it"),
             reverse("smtp:account", args=[workspace.slug, one.transport.uuid]),
         )
+
+
+def _sentence(said: str) -> str:
+    return said if not said or said[-1] in ".!?" else f"{said}."
 
 
 def _campaigns(workspace: Workspace) -> Iterator[Need]:

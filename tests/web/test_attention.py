@@ -57,7 +57,7 @@ def test_an_account_that_refuses_our_password(workspace: Workspace, campaign: Ca
     (need,) = attention.of(workspace, role="owner")
 
     assert need.fact.startswith("Receipts refuses our password since ")
-    assert need.consequence == "535 5.7.8 no Nothing is lost. 1 email waits for it."
+    assert need.consequence == "535 5.7.8 no. Nothing is lost. 1 email waits for it."
     assert owner_client.get(need.url).status_code == 200
 
 
