@@ -21,7 +21,7 @@ from django.urls.converters import IntConverter, SlugConverter, UUIDConverter
 from apps.accounts import roles
 from apps.accounts.models import Invitation, User, Workspace
 from apps.campaigns.models import Campaign, ContentVersion, Delivery, SenderIdentity, Template
-from apps.contacts.models import Contact, ContactList, ImportChunk, ImportJob, Subscription, Suppression
+from apps.contacts.models import BulkDeed, Contact, ContactList, ImportChunk, ImportJob, Subscription, Suppression
 from apps.smtp.models import InboxLetter, Transport
 
 UNSAFE = ("post", "put", "patch", "delete")
@@ -91,6 +91,7 @@ def world(workspace: Workspace, owner: User, contact_list: ContactList, transpor
         delimiter=",", columns=[{"name": "email", "sample": "", "suggested": "email"}],
     )  # fmt: skip
     ImportChunk.objects.create(job=job, position=0, data=b"email\np@x.example\n")
+    BulkDeed.objects.create(workspace=workspace, kind="add", contact_list=contact_list)
     campaign = Campaign.objects.create(workspace=workspace, name="Spring", transport=transport)
     Template.objects.create(workspace=workspace, name="Letter")
     SenderIdentity.objects.create(workspace=workspace, name="Northlight", email="news@x.example")

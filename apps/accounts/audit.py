@@ -39,10 +39,15 @@ ACTIONS = frozenset(
         "campaign_retried",
         "campaign_resent",
         "campaign_deleted",
+        "contact_changed",
         "campaign_reset",
         "contact_deleted",
+        "contacts_suppressed",
+        "list_deleted",
+        "suppressions_added",
         "suppression_lifted",
         "import_started",
+        "import_undone",
         "exported",
     }
 )

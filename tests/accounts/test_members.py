@@ -145,6 +145,18 @@ def test_another_role_signs_the_member_out_everywhere(owner_client: Client, owne
     assert owner_client.get("/w/northlight/").status_code == 200
 
 
+def test_a_new_role_can_be_undone_from_the_toast(owner_client: Client, join: Join) -> None:
+    member = join("viewer")
+    url = reverse("accounts:member_role", args=["northlight", member.pk])
+
+    page = owner_client.post(url, {"role": "marketer"}, follow=True).content.decode()
+
+    assert f'<form method="post" action="{url}" data-once>' in page.partition('id="toasts"')[2]
+    assert '<input type="hidden" name="role" value="viewer">' in page
+    owner_client.post(url, {"role": "viewer"})
+    assert role_of(member) == "viewer"
+
+
 def test_who_lowers_themselves_stays_signed_in_here_only(owner_client: Client, owner: User, join: Join) -> None:
     join("owner", "second@x.example")
     there = Client()
