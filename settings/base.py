@@ -18,6 +18,8 @@ from settings.logging import logging_config
 BASE_DIR = ROOT
 DATA_DIR: Path = env.data_dir
 SPOOL_DIR: Path = DATA_DIR / "spool"
+# Rules of this installation's own about what refusals mean; see docs/operations/refusals.md.
+REFUSALS_FILE: Path = DATA_DIR / "refusals.toml"
 LIMITS: Limits = REAL
 TIER = env.vashsender_tier
 
@@ -47,6 +49,7 @@ INSTALLED_APPS = [
     "apps.smtp",
     "apps.campaigns",
     "apps.tracking",
+    "apps.api",
     "apps.web",
     "django.contrib.auth",
     "django.contrib.contenttypes",

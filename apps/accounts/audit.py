@@ -23,6 +23,8 @@ ACTIONS = frozenset(
         "member_joined",
         "member_role_changed",
         "member_removed",
+        "key_made",
+        "key_revoked",
         "sender_added",
         "sender_changed",
         "sender_removed",

@@ -19,6 +19,8 @@ WORDS: dict[str, str | Promise] = {
     "member_joined": _("Joined"),
     "member_role_changed": _("Changed a role"),
     "member_removed": _("Removed a member"),
+    "key_made": _("Made an API key"),
+    "key_revoked": _("Revoked an API key"),
     "sender_added": _("Added a sender"),
     "sender_changed": _("Changed a sender"),
     "sender_removed": _("Removed a sender"),
