@@ -164,8 +164,13 @@ ALLAUTH_TRUSTED_PROXY_COUNT: int = env.vashsender_trusted_proxies
 PASSWORD_RESET_TIMEOUT = 3600
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", _("English")), ("ru", _("Russian")), ("uk", _("Ukrainian"))]
 LOCALE_PATHS = [ROOT / "locale"]
+# Only what we really speak is offered: English, and each language whose catalogue is there.
+LANGUAGES = [
+    (code, word)
+    for code, word in (("en", _("English")), ("ru", _("Russian")), ("uk", _("Ukrainian")))
+    if code == LANGUAGE_CODE or (ROOT / "locale" / code / "LC_MESSAGES" / "django.mo").is_file()
+]
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
