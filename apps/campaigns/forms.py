@@ -25,6 +25,15 @@ MAX_CONTENT_CHARS = 1_000_000
 WRITTEN_SENDER = ("from_name", "from_email", "reply_to")
 
 
+LIVES = [
+    ("1", _("1 hour")),
+    ("6", _("6 hours, for offers that end soon")),
+    ("24", _("1 day")),
+    ("72", _("3 days")),
+    ("120", _("5 days")),
+]
+
+
 class SettingsForm(forms.Form):
     """Step one: what it is called, what stands in the inbox, who writes and what carries it."""
 
@@ -82,13 +91,7 @@ class SettingsForm(forms.Form):
         required=False,
         empty_value=None,
         coerce=lambda hours: dt.timedelta(hours=float(hours)),
-        choices=[
-            ("1", _("1 hour")),
-            ("6", _("6 hours, for offers that end soon")),
-            ("24", _("1 day")),
-            ("72", _("3 days")),
-            ("120", _("5 days")),
-        ],
+        choices=LIVES,
         help_text=_("What could not be handed over by then is given up."),
     )
 
@@ -104,8 +107,8 @@ class SettingsForm(forms.Form):
         assert isinstance(life, forms.TypedChoiceField)
         if isinstance(hours := self.initial.get("expires_after"), dt.timedelta):
             self.initial["expires_after"] = shown = f"{hours / dt.timedelta(hours=1):g}"
-            if shown not in dict(life.choices):  # an API may have chosen another one
-                life.choices = [(shown, _t("%(hours)s hours") % {"hours": shown}), *life.choices]
+            if shown not in dict(LIVES):  # an API may have chosen another one
+                life.choices = [(shown, _t("%(hours)s hours") % {"hours": shown}), *LIVES]
         self.has_senders = sender.queryset.exists()
         self.may_write_sender = may_write_sender
         # Who may not write a sender keeps the one that an admin wrote into this campaign.
