@@ -44,6 +44,7 @@ ACTIONS = frozenset(
         "suppression_lifted",
         "import_started",
         "exported",
+        "restore_confirmed",
     }
 )
 

@@ -40,4 +40,5 @@ WORDS: dict[str, str | Promise] = {
     "suppression_lifted": _("Lifted a suppression"),
     "import_started": _("Started an import"),
     "exported": _("Exported"),
+    "restore_confirmed": _("Confirmed a restored database"),
 }

@@ -52,7 +52,7 @@ def _words(entry: CampaignEntry) -> tuple[str, str]:
         case "scheduled":
             return _by(who, _("%(who)s sent it off"), _("It was sent off")), _content(entry)
         case "unscheduled":
-            return _by(who, _("%(who)s took it back to a draft"), _("It went back to a draft")), ""
+            return _by(who, _("%(who)s took it back to a draft"), _("It went back to a draft")), _restored(entry)
         case "sending":
             return _("The audience is frozen, sending began"), ""
         case "paused":
@@ -67,7 +67,7 @@ def _words(entry: CampaignEntry) -> tuple[str, str]:
         case "cancelled":
             return (
                 _by(who, _("%(who)s cancelled the rest"), _("The rest was cancelled")),
-                _("What had not begun was not sent."),
+                _restored(entry) or _("What had not begun was not sent."),
             )
         case "retried":
             what = _by(who, _("%(who)s had the failed emails tried again"), _("The failed emails are tried again"))
@@ -97,6 +97,8 @@ def _content(entry: CampaignEntry) -> str:
 
 
 def _paused(entry: CampaignEntry) -> str:
+    if entry.detail.get("reason") == "restored":
+        return _("By itself: the database was restored from a backup.")
     if entry.detail.get("reason") == "letters_crash":
         return _("By itself: worker after worker died with one of its emails in hand.")
     return ""
@@ -111,6 +113,12 @@ def _second_tries(entry: CampaignEntry) -> str:
         left_out,
     )
     return " ".join([back % {"n": letters}, *([out % {"n": left_out}] if left_out else [])])
+
+
+def _restored(entry: CampaignEntry) -> str:
+    if entry.detail.get("reason") != "restored":
+        return ""
+    return _("The database was restored from a backup, and it may have gone out after that.")
 
 
 def _reset(entry: CampaignEntry) -> str:
