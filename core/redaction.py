@@ -10,6 +10,7 @@ _SECRET = re.compile(
     r"(?i)((?:password|passwd|secret|token|authorization|cookie|api[_-]?key)[\"']?\s*[=:]\s*)(?:\"[^\"]*\"|'[^']*'|\S+)"
 )
 _URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]+@")
+_API_KEY = re.compile(r"\b(vsk_[a-z2-7]{8})_[a-z2-7]+")
 _PUBLIC_TOKEN = re.compile(r"/([ocpuv])/[A-Za-z0-9_-]{20,}")
 # Links that let somebody in; they also stand, percent-encoded, behind ?next= of the sign-in page.
 _ENTRANCE = re.compile(
@@ -20,6 +21,7 @@ _ENTRANCE = re.compile(
 def redact(text: str) -> str:
     """Return the text with addresses masked and secrets replaced."""
     text = _URL_PASSWORD.sub(r"\1***@", text)
+    text = _API_KEY.sub(r"\1_***", text)
     text = _SECRET.sub(r"\1***", text)
     text = _PUBLIC_TOKEN.sub(r"/\1/***", text)
     text = _ENTRANCE.sub(r"\1***", text)

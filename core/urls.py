@@ -3,6 +3,7 @@
 from django.urls import include, path
 
 urlpatterns = [
+    path("api/v1/", include("apps.api.urls")),
     path("accounts/", include("apps.accounts.sign_in_urls")),
     path("", include("apps.accounts.urls")),
     path("w/<slug:workspace_slug>/", include("apps.contacts.urls")),

@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "apps.smtp",
     "apps.campaigns",
     "apps.tracking",
+    "apps.api",
     "apps.web",
     "django.contrib.auth",
     "django.contrib.contenttypes",

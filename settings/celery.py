@@ -21,6 +21,7 @@ def beat_schedule(limits: Limits) -> dict[str, dict[str, Any]]:
     entries: dict[str, tuple[str, float, tuple[Any, ...]]] = {
         "sweep": ("apps.campaigns.tasks.sweep", limits.sweep, ()),
         "check-stuck-campaigns": ("apps.campaigns.tasks.check_stuck_campaigns", limits.check_stuck, ()),
+        "measure-campaigns": ("apps.campaigns.tasks.measure_campaigns", limits.measure, ()),
         "cleanup-smtp-connections": ("apps.smtp.tasks.cleanup_smtp_connections", limits.cleanup_smtp, ()),
         "sweep-imports": ("apps.contacts.tasks.sweep_imports", limits.sweep_imports, ()),
         "catch-up-with-events": ("apps.tracking.tasks.catch_up", limits.catch_up, ()),

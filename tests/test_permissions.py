@@ -30,6 +30,7 @@ MATRIX = {
     "senders.edit": (False, False, True, True),
     "transports.edit": (False, False, True, True),
     "workspace.edit": (False, False, True, True),
+    "keys.edit": (False, False, True, True),
     "members.edit": (False, False, True, True),
     "audit.view": (False, False, True, True),
     "system.view": (False, False, True, True),

@@ -19,9 +19,9 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.urls.converters import IntConverter, SlugConverter, UUIDConverter
 
 from apps.accounts import roles
-from apps.accounts.models import Invitation, User, Workspace
+from apps.accounts.models import ApiKey, Invitation, Membership, User, Workspace
 from apps.campaigns.models import Campaign, ContentVersion, Delivery, SenderIdentity, Template
-from apps.contacts.models import Contact, ContactList, ImportChunk, ImportJob, Subscription, Suppression
+from apps.contacts.models import BulkDeed, Contact, ContactList, ImportChunk, ImportJob, Subscription, Suppression
 from apps.smtp.models import InboxLetter, Transport
 
 UNSAFE = ("post", "put", "patch", "delete")
@@ -81,6 +81,9 @@ def world(workspace: Workspace, owner: User, contact_list: ContactList, transpor
     Invitation.objects.create(
         workspace=workspace, email="i@x.example", role="viewer", token_hash="h", expires_at="2030-01-01T00:00:00Z"
     )
+    ApiKey.objects.create(
+        workspace=workspace, membership=Membership.objects.get(user=owner), name="Shop", prefix="vsk_a", key_hash="h"
+    )
     contact = Contact.objects.create(
         workspace=workspace, email="p@x.example", email_normalised="p@x.example", email_hash=b"h" * 32
     )
@@ -91,6 +94,7 @@ def world(workspace: Workspace, owner: User, contact_list: ContactList, transpor
         delimiter=",", columns=[{"name": "email", "sample": "", "suggested": "email"}],
     )  # fmt: skip
     ImportChunk.objects.create(job=job, position=0, data=b"email\np@x.example\n")
+    BulkDeed.objects.create(workspace=workspace, kind="add", contact_list=contact_list)
     campaign = Campaign.objects.create(workspace=workspace, name="Spring", transport=transport)
     Template.objects.create(workspace=workspace, name="Letter")
     SenderIdentity.objects.create(workspace=workspace, name="Northlight", email="news@x.example")
@@ -229,7 +233,8 @@ def test_an_unsafe_request_needs_the_csrf_token(route: Route, world: Workspace, 
 
 
 # Letters' links work without a cookie, so they cannot carry our token: RFC 8058 one-click is such a POST.
-WITHOUT_TOKEN = ("tracking:",)
+# Programs bring a key and no cookie (tests/api).
+WITHOUT_TOKEN = ("tracking:", "api:")
 
 
 @pytest.mark.parametrize("route", [r for r in OTHERS if not r.name.startswith(WITHOUT_TOKEN)], ids=str)

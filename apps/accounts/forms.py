@@ -10,6 +10,7 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
+from apps.accounts import roles
 from apps.accounts.models import Role
 
 
@@ -119,3 +120,29 @@ def _zones() -> list[tuple[str, list[tuple[str, str]]]]:
         if place and region not in ("Etc", "SystemV", "posix", "right"):
             regions.setdefault(region, []).append((name, place.replace("_", " ")))
     return list(regions.items())
+
+
+class ApiKeyForm(forms.Form):
+    """What a program is called, what it may do, and for how long."""
+
+    WORDS = {
+        "campaigns.view": _("Read campaigns and reports"),
+        "campaigns.edit": _("Write campaigns"),
+        "campaigns.send": _("Send, pause and cancel campaigns"),
+        "contacts.view": _("Read contacts and lists"),
+        "contacts.edit": _("Add and change contacts"),
+        "suppressions.edit": _("Suppress addresses"),
+    }
+    DAYS = (("90", _("90 days")), ("365", _("A year")), ("", _("Until it is revoked")))
+
+    name = forms.CharField(label=_("Name"), max_length=100, help_text=_("The program that will use it."))
+    scopes = forms.MultipleChoiceField(label=_("It may"), widget=forms.CheckboxSelectMultiple)
+    days = forms.TypedChoiceField(
+        label=_("It works for"), choices=DAYS, coerce=int, empty_value=None, required=False, initial="365"
+    )
+
+    def __init__(self, *args: Any, role: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        scopes = self.fields["scopes"]
+        assert isinstance(scopes, forms.MultipleChoiceField)
+        scopes.choices = [(scope, self.WORDS[scope]) for scope in roles.SCOPES if roles.allows(role, scope)]

@@ -13,6 +13,7 @@ from apps.campaigns.models import CampaignEntry
 _LOOKS = {
     "created": ("draft", "pencil-line"),
     "scheduled": ("ok", "calendar-clock"),
+    "appointed": ("ok", "calendar-clock"),
     "unscheduled": ("draft", "pencil-line"),
     "sending": ("sent", "send"),
     "paused": ("waiting", "pause"),
@@ -23,6 +24,8 @@ _LOOKS = {
     "retried": ("sent", "rotate-cw"),
     "resent": ("waiting", "rotate-cw"),
     "finished": ("sent", "check-check"),
+    "archived": ("draft", "archive"),
+    "unarchived": ("draft", "archive-restore"),
 }
 
 
@@ -51,6 +54,10 @@ def _words(entry: CampaignEntry) -> tuple[str, str]:
             return _by(who, _("%(who)s began this campaign"), _("The campaign was begun")), _copied(entry)
         case "scheduled":
             return _by(who, _("%(who)s sent it off"), _("It was sent off")), _content(entry)
+        case "appointed" if entry.detail.get("at"):
+            return _by(who, _("%(who)s chose another time"), _("It got another time")), ""
+        case "appointed":
+            return _by(who, _("%(who)s sent it off at once"), _("It was sent off at once")), ""
         case "unscheduled":
             return _by(who, _("%(who)s took it back to a draft"), _("It went back to a draft")), _restored(entry)
         case "sending":
@@ -69,6 +76,10 @@ def _words(entry: CampaignEntry) -> tuple[str, str]:
                 _by(who, _("%(who)s cancelled the rest"), _("The rest was cancelled")),
                 _restored(entry) or _("What had not begun was not sent."),
             )
+        case "archived":
+            return _by(who, _("%(who)s archived it"), _("It was archived")), ""
+        case "unarchived":
+            return _by(who, _("%(who)s took it out of the archive"), _("It left the archive")), ""
         case "retried":
             what = _by(who, _("%(who)s had the failed emails tried again"), _("The failed emails are tried again"))
             return what, _second_tries(entry)

@@ -10,8 +10,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.campaigns.models import Campaign
-from apps.campaigns.selectors import Account, Pace
+from apps.campaigns.selectors import Account
 from apps.campaigns.states import CampaignState
+from apps.campaigns.tally import Pace
 from apps.smtp import bounces, standing
 from apps.smtp.outcome import FailureClass
 

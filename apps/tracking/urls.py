@@ -17,4 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         views.campaign_statistics,
         name="campaign_statistics",
     ),
+    path(
+        "w/<slug:workspace_slug>/contacts/<uuid:contact_uuid>/letters/", views.contact_letters, name="contact_letters"
+    ),
 ]

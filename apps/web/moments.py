@@ -30,10 +30,12 @@ def _day(local: dt.datetime, today: dt.date) -> str:
 
 
 def words(value: dt.datetime, style: str = "smart") -> str:
-    """Return a moment as text; style is smart, time, seconds, date or full."""
+    """Return a moment as text; style is smart, near (today by its time alone), time, seconds, date or full."""
     local = timezone.localtime(value)
     today = timezone.localtime(clock.now()).date()
     match style:
+        case "near" if local.date() == today:
+            return _clock_time(local)
         case "time":
             return _clock_time(local)
         case "seconds":
@@ -56,6 +58,16 @@ def ago(value: dt.datetime) -> str:
         return ngettext("%(n)s second ago", "%(n)s seconds ago", seconds) % {"n": seconds}
     minutes = int(age / MINUTE)
     return ngettext("%(n)s minute ago", "%(n)s minutes ago", minutes) % {"n": minutes}
+
+
+def span(start: dt.datetime, end: dt.datetime | None) -> SafeString:
+    """Return from when to when: the day once where it is the same, and one moment where the minute is the same."""
+    first = element(start, words(start))
+    if end is None or words(start) == words(end):
+        return first
+    is_one_day = timezone.localtime(start).date() == timezone.localtime(end).date()
+    last = element(end, words(end, "time" if is_one_day else "smart"))
+    return format_html(_("{start} to {end}"), start=first, end=last)
 
 
 def length(seconds: float | None) -> str:

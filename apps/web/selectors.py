@@ -61,7 +61,9 @@ def home(workspace: Workspace) -> Home:
     mine = campaigns.campaigns_of(workspace)
     return Home(
         under_way=_lines(list(mine.filter(state__in=UNDER_WAY)[:RECENT])),
-        recent=_lines(list(mine.exclude(state__in=UNDER_WAY).order_by("-moved_at", "-pk")[:RECENT])),
+        recent=_lines(
+            list(mine.exclude(state__in=UNDER_WAY).filter(archived_at=None).order_by("-moved_at", "-pk")[:RECENT])
+        ),
         has_contacts=Contact.objects.filter(workspace=workspace).exists(),
         has_sent=mine.filter(started_at__isnull=False).exists(),
     )

@@ -41,6 +41,7 @@ ENTRIES: dict[str, str | Promise] = {
     "sweep": _("Sweep: lost rings, leases, retries"),
     "check-stuck-campaigns": _("Stuck campaigns"),
     "cleanup-smtp-connections": _("Idle SMTP connections"),
+    "measure-campaigns": _("Pace of what is being sent"),
     "sweep-imports": _("Imports that stand still"),
     "catch-up-with-events": _("Wishes kept while the database was away"),
     "canary-campaigns": _("Canary: queue “campaigns”"),

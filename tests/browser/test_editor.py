@@ -175,9 +175,38 @@ def test_the_text_is_made_or_written(open_page: OpenPage, owner: User, draft: Ca
     assert 'Hello {{ first_name or "there" }}' in text.input_value()
     text.fill("Short: {{ unsubscribe_url }}")
     expect(letter(page).get_by_text("Short: #")).to_be_visible(timeout=SLOW)
-    page.get_by_role("button", name="Make it from the HTML").click()
+    page.get_by_role("button", name="Make it again from the HTML").click()
 
     expect(page.locator("textarea[name=text]")).to_have_value("")
+    draft.refresh_from_db()
+    assert (draft.text, draft.html) == ("", GOOD)
+
+
+def test_a_late_save_does_not_replace_the_reader_chosen_meanwhile(
+    open_page: OpenPage, owner: User, draft: Campaign
+) -> None:
+    page = open_page(address(draft), user=owner)
+    expect(letter(page).get_by_text("Hello Marta")).to_be_visible(timeout=SLOW)
+    # The click's own reply never comes: a refresh after a save has overtaken it.
+    page.route(lambda url: "/reader/" in url, lambda route: None, times=1)
+
+    page.locator("#reader-next").click()
+    page.locator(".cm-content").click()
+    page.keyboard.press("ControlOrMeta+End")
+    page.keyboard.insert_text("<p>Later</p>")
+
+    expect(letter(page).get_by_text("Later")).to_be_visible(timeout=SLOW)
+    expect(page.locator("#reader summary b")).to_have_text("nobody@orchard.example")
+
+
+def test_a_separate_text_version_is_said_beside_the_source(open_page: OpenPage, owner: User, draft: Campaign) -> None:
+    drafts.save(draft, changes={"text": "By hand: {{ unsubscribe_url }}"})
+    page = open_page(address(draft), user=owner)
+
+    expect(page.locator("#remarks")).to_contain_text("The text version is separate")
+    page.locator("#remarks").get_by_role("button", name="Make it again from the HTML").click()
+
+    expect(page.locator("#remarks")).not_to_contain_text("separate")
     draft.refresh_from_db()
     assert (draft.text, draft.html) == ("", GOOD)
 

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from apps.accounts.models import User
-from apps.campaigns import chronicle, selectors
+from apps.campaigns import chronicle, forecast, pace_graph, selectors, tally
 from apps.campaigns.models import Campaign, CampaignEntry, Delivery
 from apps.campaigns.services import history, lifecycle
 from core import clock
@@ -181,17 +181,20 @@ def test_a_quiet_campaign_is_noticed_and_a_waiting_one_is_not(owner_client: Clie
 
 
 def test_the_pace_is_what_moved_in_the_last_minute(sending: Sending) -> None:
-    campaign = sending(5, started_at=Now() - dt.timedelta(minutes=2))
+    two_minutes_ago = Now() - dt.timedelta(minutes=2)
+    campaign = sending(5, started_at=two_minutes_ago, moved_at=two_minutes_ago)
     now_sent, then_sent, skipped, *_rest = letters(campaign)
     settle(now_sent, "sent")
     settle(then_sent, "sent")
     Delivery.objects.filter(pk=then_sent.pk).update(moved_at=Now() - dt.timedelta(minutes=2))
     settle(skipped, "skipped")
 
-    pace = selectors.pace(campaign)
+    counted = tally.of(campaign)
+    pace = counted.pace
+    about = forecast.of(campaign, counted, pace_graph.of(campaign, pace)).done_about
 
-    assert (pace.per_minute, pace.mean_per_minute, pace.due) == (1, 1, 2)
-    assert pace.done_about is not None and pace.done_about > clock.now() + dt.timedelta(seconds=90)
+    assert (pace.last_minute, pace.mean_per_minute, pace.due) == (1, 1, 2)
+    assert about is not None and about > clock.now() + dt.timedelta(seconds=90)
     assert pace.next_due_at is None
 
 

@@ -2,6 +2,7 @@
 
 from apps.campaigns.models.campaign import Campaign, CampaignEntry, ContentVersion
 from apps.campaigns.models.delivery import Batch, Delivery, DeliveryEntry
+from apps.campaigns.models.pace import PaceSample
 from apps.campaigns.models.sender import SenderIdentity
 from apps.campaigns.models.template import Template
 
@@ -12,6 +13,7 @@ __all__ = [
     "ContentVersion",
     "Delivery",
     "DeliveryEntry",
+    "PaceSample",
     "SenderIdentity",
     "Template",
 ]

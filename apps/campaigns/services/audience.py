@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.db import connection, transaction
 
 from apps.campaigns.models import Batch, Campaign
 from apps.campaigns.states import CampaignState
+from apps.smtp import mx_groups
 
 LEFT_OUT_REASONS = ("excluded", "unsubscribed", "unconfirmed", "suppressed", "duplicate")
 
@@ -55,7 +57,8 @@ _INSERT = f"""{_CANDIDATES}, made AS (
     last_stage, last_enhanced, last_text, failure, created_at, moved_at)
   SELECT %(workspace)s, 'campaign', %(campaign)s, judged.id, %(batch)s, %(content)s, %(transport)s, u.uuid,
          '<' || u.uuid || '@' || %(domain)s || '>', judged.email, judged.email_hash,
-         '', 5, %(policy)s, 'queued', '', 0, '', now(), now() + %(expires_after)s, 0, 0, 0, '', '', '', '', now(), now()
+         coalesce(%(mx_groups)s::jsonb ->> split_part(lower(judged.email), '@', 2), ''),
+         5, %(policy)s, 'queued', '', 0, '', now(), now() + %(expires_after)s, 0, 0, 0, '', '', '', '', now(), now()
   FROM judged CROSS JOIN LATERAL (SELECT gen_random_uuid() AS uuid, judged.id AS bound) u
   WHERE judged.reason = '' ORDER BY judged.id
   ON CONFLICT (campaign_id, contact_id) WHERE kind = 'campaign' DO NOTHING RETURNING 1
@@ -111,6 +114,7 @@ def _insert(campaign: Campaign, batch: Batch) -> tuple[int, ...]:
         "domain": campaign.message_domain,
         "policy": campaign.policy,
         "expires_after": campaign.expires_after,
+        "mx_groups": json.dumps(mx_groups.BY_DOMAIN),
     }
     with connection.cursor() as cursor:
         cursor.execute(_INSERT, values)

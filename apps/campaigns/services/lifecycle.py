@@ -127,6 +127,7 @@ def schedule(campaign: Campaign, *, by: User | None, at: dt.datetime | None = No
             excluded_list_ids=sorted(campaign.excluded_lists.values_list("pk", flat=True)),
             message_domain=message_domain(campaign),
             scheduled_at=at or Now(),
+            is_appointed=at is not None,
             moved_at=Now(),
         )
         if not moved:
@@ -145,9 +146,34 @@ def unschedule(campaign: Campaign, *, by: User | None) -> None:
     _move(campaign, CampaignState.DRAFT, only_from=[CampaignState.SCHEDULED], by=by, kind="unscheduled")
 
 
+def appoint(campaign: Campaign, *, by: User | None, at: dt.datetime | None = None) -> None:
+    """Give a campaign that waits for its time another one; None sends it now.
+
+    Raises:
+        InvalidTransitionError: it does not wait (any more).
+    """
+    with transaction.atomic():
+        moved = Campaign.objects.filter(pk=campaign.pk, state=CampaignState.SCHEDULED).update(
+            scheduled_at=at or Now(), is_appointed=at is not None, rung_at=None, moved_at=Now()
+        )
+        if not moved:
+            raise _refused(campaign, CampaignState.SCHEDULED)
+        moment = at.isoformat() if at else None
+        history.note(campaign.pk, "appointed", by=by, at=moment)
+        if by is not None:
+            audit.note("campaign_sent", workspace=campaign.workspace_id, by=by, target=campaign.name, at=moment)
+        if at is None:
+            jobs.ring(SEND_CAMPAIGN, campaign.pk)
+    campaign.refresh_from_db()
+
+
 def begin_preparing(campaign_id: int) -> bool:
-    """Move a due campaign into preparation; return whether it is (now) being prepared."""
-    Campaign.objects.filter(pk=campaign_id, state=CampaignState.SCHEDULED, scheduled_at__lte=Now()).update(
+    """Move a due campaign into preparation; return whether it is (now) being prepared.
+
+    One that was appointed and is found long after its time stays where it is: nobody wants Friday's offer on Monday.
+    """
+    due = Campaign.objects.filter(pk=campaign_id, state=CampaignState.SCHEDULED, scheduled_at__lte=Now())
+    due.exclude(is_appointed=True, scheduled_at__lt=Now() - _patience()).update(
         state=CampaignState.PREPARING, moved_at=Now(), started_at=Now()
     )
     return Campaign.objects.filter(pk=campaign_id, state=CampaignState.PREPARING).exists()
@@ -291,6 +317,20 @@ def _refused(campaign: Campaign, target: CampaignState) -> InvalidTransitionErro
     return InvalidTransitionError(
         _("“%(name)s” is %(current)s, so it cannot become %(target)s. Nothing has changed.")
         % {"name": campaign.name, "current": current, "target": target.value}
+    )
+
+
+def _patience() -> dt.timedelta:
+    return dt.timedelta(seconds=settings.LIMITS.late)
+
+
+def is_asking(campaign: Campaign) -> bool:
+    """Return whether a campaign missed the time it was appointed for, and waits for a person to say what now."""
+    return (
+        campaign.state == CampaignState.SCHEDULED
+        and campaign.is_appointed
+        and campaign.scheduled_at is not None
+        and campaign.scheduled_at < clock.now() - _patience()
     )
 
 

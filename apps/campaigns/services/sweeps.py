@@ -145,10 +145,11 @@ def _ring_campaigns(swept: Swept) -> None:
         cursor.execute(
             """UPDATE campaigns_campaign SET rung_at = now()
                WHERE (rung_at IS NULL OR rung_at < now() - %(patience)s * interval '1 second')
-                 AND ((state = 'scheduled' AND scheduled_at <= now())
+                 AND ((state = 'scheduled' AND scheduled_at <= now()
+                      AND NOT (is_appointed AND scheduled_at < now() - %(late)s * interval '1 second'))
                    OR (state = 'preparing' AND moved_at < now() - %(patience)s * interval '1 second'))
                RETURNING id""",
-            {"patience": limits.ring_patience_empty},
+            {"patience": limits.ring_patience_empty, "late": limits.late},
         )
         due = [row[0] for row in cursor.fetchall()]
     jobs.ring_each(lifecycle.SEND_CAMPAIGN, [(campaign_id,) for campaign_id in due])

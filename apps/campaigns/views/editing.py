@@ -44,7 +44,11 @@ def context(request: WorkspaceRequest, looked: reading.Reading, source: renderin
 
 def _remarks(source: rendering.Source) -> dict[str, object]:
     found = remarks.of(source)
-    return {"remarks": found[: remarks.MAX_SHOWN], "remarks_more": len(found[remarks.MAX_SHOWN :])}
+    return {
+        "remarks": found[: remarks.MAX_SHOWN],
+        "remarks_more": len(found[remarks.MAX_SHOWN :]),
+        "is_text_separate": bool(source.text.strip()),
+    }
 
 
 def panel_reply(

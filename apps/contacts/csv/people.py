@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from django.utils.translation import gettext as _
 
-from apps.contacts.csv import columns
+from apps.contacts.csv import cells, columns
 from apps.contacts.csv.reader import MAX_COLUMNS, Record
 from core import addresses
 
@@ -105,7 +105,7 @@ def _person(record: Record, address: addresses.Address, values: dict[str, str]) 
 
 
 def _clean(cell: str) -> str:
-    return addresses.CONTROLS.sub("", cell).strip()
+    return cells.as_meant(addresses.CONTROLS.sub("", cell).strip())
 
 
 def _bare_address(text: str) -> str:

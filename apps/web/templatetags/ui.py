@@ -62,6 +62,12 @@ def moment(value: dt.datetime | None, style: str = "smart") -> SafeString:
 
 
 @register.simple_tag
+def span(start: dt.datetime | None, end: dt.datetime | None = None) -> SafeString:
+    """Return from when to when, the day and the minute said once where they are the same."""
+    return moments.span(start, end) if start else moments.element(None, "")
+
+
+@register.simple_tag
 def ago(value: dt.datetime | None) -> SafeString:
     """Return how long ago a moment was, or the moment where that is an hour or more."""
     return moments.element(value, moments.ago(value) if value else "")

@@ -1,5 +1,6 @@
 // The entry of every signed-in page: htmx and the small behaviours that HTML does not have yet.
 import htmx from "htmx.org";
+import { startChooser } from "./chooser.js";
 import { startDialogs } from "./dialogs.js";
 import { startDrawer } from "./drawer.js";
 import { startForms } from "./forms.js";
@@ -15,6 +16,7 @@ startMenus();
 startDrawer();
 startDialogs();
 startForms();
+startChooser();
 startToasts();
 startFragments();
 startLive(htmx);
