@@ -17,7 +17,7 @@ from django.db import NotSupportedError, ProgrammingError, connection, transacti
 from django.utils.translation import gettext as _
 
 from apps.campaigns import epochs
-from apps.campaigns.epochs import Identity, Reason, Standing
+from apps.campaigns.epochs import Identity, Outside, Reason, Standing
 from apps.campaigns.services import history, outside
 from core.errors import EspError
 
@@ -113,16 +113,22 @@ def _cluster() -> tuple[str, str]:
 
 def finding() -> Reason | None:
     """Return why this is not the database we knew, frozen already or not; changes nothing."""
-    return _judge(_see())
+    copy = _remembered()
+    return _judge(_see(), copy)
 
 
-def _judge(seen: _Seen) -> Reason | None:
+def _remembered() -> Outside | None:
+    """Return what is known outside the database: always read before the row, which others write on meanwhile."""
+    copy = outside.read()
+    if _known and (copy is None or _known.order > copy.standing.order):
+        return Outside(_known)
+    return copy
+
+
+def _judge(seen: _Seen, copy: Outside | None) -> Reason | None:
     # A database in which nothing was ever sent is a new one, whatever an older one left in the data folder.
     if not seen.holds_work or outside.path() is None:
         return None
-    copy = outside.read()
-    if _known and (copy is None or _known.order > copy.standing.order):
-        copy = epochs.Outside(_known)
     return epochs.judge(
         seen.row,
         seen.actual,
@@ -134,10 +140,11 @@ def _judge(seen: _Seen) -> Reason | None:
 
 def look() -> Reason | None:
     """Freeze at once where the database is not the one we knew; for every new connection of a worker."""
+    copy = _remembered()
     seen = _see()
     if seen.is_frozen:
         return None
-    reason = _judge(seen)
+    reason = _judge(seen, copy)
     if reason:
         _freeze(reason, seen)
     return reason
@@ -177,8 +184,8 @@ WHERE e.frozen_at IS NULL AND (e.own_table = excluded.own_table OR %(is_new)s)
 
 def _write_on(*, has_sent: bool) -> None:
     global _known
-    seen = _see()
     copy = outside.read()
+    seen = _see()
     is_new = copy is not None and not seen.holds_work and (seen.row is None or copy.standing.order > seen.row.order)
     values: dict[str, Any] = {
         "epoch": copy.standing.epoch + 1 if copy and is_new else 1,
