@@ -5,7 +5,12 @@ from __future__ import annotations
 import logging
 import re
 
-_ADDRESS = re.compile(r"([A-Za-z0-9_.+%-])[A-Za-z0-9_.+%'-]*@([A-Za-z0-9.-]+\.[A-Za-z0-9-]{2,})")
+# Any script, and what stands in quotation marks: what an address may not hold ends it, not what it may.
+_ENDS = r"\s@<>()\[\],;:\"\\/=*"
+_DOMAIN = rf"(?:[^{_ENDS}'.]+\.)+[^{_ENDS}'.]{{2,}}|\[[0-9A-Fa-fIPv:.]+\]"
+# It begins behind such an end only, so that a long word without an address is read once.
+_ADDRESS = re.compile(rf"(?<![^{_ENDS}])(['`.]*[^{_ENDS}'`.])[^{_ENDS}]*@({_DOMAIN})")
+_QUOTED_ADDRESS = re.compile(rf'"(?:[^"\\\n]|\\.)+"@({_DOMAIN})')
 _SECRET = re.compile(
     r"(?i)((?:password|passwd|secret|token|authorization|cookie|api[_-]?key)[\"']?\s*[=:]\s*)(?:\"[^\"]*\"|'[^']*'|\S+)"
 )
@@ -25,7 +30,9 @@ def redact(text: str) -> str:
     text = _SECRET.sub(r"\1***", text)
     text = _PUBLIC_TOKEN.sub(r"/\1/***", text)
     text = _ENTRANCE.sub(r"\1***", text)
-    return _ADDRESS.sub(r"\1…@\2", text)
+    if "@" not in text:
+        return text
+    return _ADDRESS.sub(r"\1…@\2", _QUOTED_ADDRESS.sub(r'"…"@\1', text))
 
 
 class RedactingFilter(logging.Filter):

@@ -9,6 +9,7 @@ urlpatterns = [
     path("w/<slug:workspace_slug>/", include("apps.contacts.urls")),
     path("w/<slug:workspace_slug>/", include("apps.smtp.urls")),
     path("w/<slug:workspace_slug>/", include("apps.campaigns.urls")),
+    path("", include("apps.campaigns.public_urls")),
     path("", include("apps.tracking.urls")),
     path("", include("apps.web.urls")),
 ]

@@ -20,6 +20,8 @@ DATA_DIR: Path = env.data_dir
 SPOOL_DIR: Path = DATA_DIR / "spool"
 EPOCH_FILE: Path | None = env.vashsender_epoch_file or DATA_DIR / "epoch.json"
 BACKUP_DIR: Path | None = env.vashsender_backup_dir
+# Rules of this installation's own about what refusals mean; see docs/operations/refusals.md.
+REFUSALS_FILE: Path = DATA_DIR / "refusals.toml"
 LIMITS: Limits = REAL
 TIER = env.vashsender_tier
 

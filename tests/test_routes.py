@@ -20,7 +20,7 @@ from django.urls.converters import IntConverter, SlugConverter, UUIDConverter
 
 from apps.accounts import roles
 from apps.accounts.models import ApiKey, Invitation, Membership, User, Workspace
-from apps.campaigns.models import Campaign, ContentVersion, Delivery, SenderIdentity, Template
+from apps.campaigns.models import Campaign, ContentVersion, Delivery, Image, SenderIdentity, Template
 from apps.contacts.models import BulkDeed, Contact, ContactList, ImportChunk, ImportJob, Subscription, Suppression
 from apps.smtp.models import InboxLetter, Transport
 
@@ -97,6 +97,17 @@ def world(workspace: Workspace, owner: User, contact_list: ContactList, transpor
     BulkDeed.objects.create(workspace=workspace, kind="add", contact_list=contact_list)
     campaign = Campaign.objects.create(workspace=workspace, name="Spring", transport=transport)
     Template.objects.create(workspace=workspace, name="Letter")
+    Image.objects.create(
+        workspace=workspace,
+        name="x.png",
+        title="x.png",
+        kind="png",
+        width=1,
+        height=1,
+        size_bytes=1,
+        digest="x",
+        data=b"x",
+    )
     SenderIdentity.objects.create(workspace=workspace, name="Northlight", email="news@x.example")
     content = ContentVersion.objects.create(workspace=workspace, content_hash="x", frozen={})
     Delivery.objects.create(

@@ -23,6 +23,8 @@ WORDS: dict[str, str | Promise] = {
     "render": _("could not be built"),
     "ambiguous": _("no last answer"),
     "no_reply": _("no last answer"),
+    "process_died": _("no last answer"),
+    "campaign_cancelled": _("campaign cancelled"),
     "crashed": _("the worker died three times"),
     "too_late": _("known only after the close"),
     "second_try": _("a second try that somebody asked for"),

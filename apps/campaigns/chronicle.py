@@ -9,6 +9,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.campaigns.models import CampaignEntry
+from apps.smtp import bounces
+from apps.smtp.outcome import FailureClass
 
 _LOOKS = {
     "created": ("draft", "pencil-line"),
@@ -108,10 +110,17 @@ def _content(entry: CampaignEntry) -> str:
 
 
 def _paused(entry: CampaignEntry) -> str:
-    if entry.detail.get("reason") == "restored":
-        return _("By itself: the database was restored from a backup.")
-    if entry.detail.get("reason") == "letters_crash":
-        return _("By itself: worker after worker died with one of its emails in hand.")
+    match str(entry.detail.get("reason", "")):
+        case "restored":
+            return _("By itself: the database was restored from a backup.")
+        case "letters_crash":
+            return _("By itself: worker after worker died with one of its emails in hand.")
+        case "hard_bounces":
+            return _("By itself: too many of its addresses do not exist.")
+        case "letters_unbuilt":
+            return _("By itself: the email could not be built for too many people.")
+        case reason if reason in set(FailureClass):
+            return _("By itself: %(why)s") % {"why": bounces.EXPLANATIONS[FailureClass(reason)]}
     return ""
 
 

@@ -107,6 +107,13 @@ def _paused(campaign: Campaign, account: Account) -> Situation:
             "the rest goes on."
         )
         return Situation("warn", _("Paused: the database was restored from a backup."), f"{detail} {waiting}")
+    if campaign.state_reason == "hard_bounces":
+        title = _("Paused by itself: too many of these addresses do not exist.")
+        detail = _("More than 5 % were refused for good. Receiving servers take that for a bought or an old list.")
+        return Situation("bad", title, f"{detail} {waiting}")
+    if campaign.state_reason == "letters_unbuilt":
+        title = _("Paused by itself: the email cannot be built for many of its people.")
+        return Situation("bad", title, f"{_('Look at the failed emails: they say which field is missing.')} {waiting}")
     if campaign.state_reason:
         return Situation("warn", _("Paused by itself."), f"{_explained(campaign.state_reason)} {waiting}".strip())
     in_hand = ngettext("%(n)s email is still in hand.", "%(n)s emails are still in hand.", account.in_hand)

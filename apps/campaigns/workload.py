@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db import connection
 
 from apps.accounts.models import Workspace
@@ -34,17 +35,21 @@ SELECT
        AND (%(workspace)s::bigint IS NULL OR d.workspace_id = %(workspace)s)
      LIMIT %(most)s) singles),
   (SELECT count(*) FROM campaigns_campaign k
-   WHERE ((k.state = 'scheduled' AND k.scheduled_at <= now()) OR k.state = 'preparing')
+   WHERE ((k.state = 'scheduled' AND k.scheduled_at <= now()
+            AND NOT (k.is_appointed AND k.scheduled_at < now() - %(late)s * interval '1 second'))
+          OR k.state = 'preparing')
      AND (%(workspace)s::bigint IS NULL OR k.workspace_id = %(workspace)s)),
   (SELECT count(*) FROM campaigns_campaign k
-   WHERE (k.state IN ('preparing', 'sending') OR (k.state = 'scheduled' AND k.scheduled_at <= now()))
+   WHERE (k.state IN ('preparing', 'sending') OR (k.state = 'scheduled' AND k.scheduled_at <= now()
+            AND NOT (k.is_appointed AND k.scheduled_at < now() - %(late)s * interval '1 second')))
      AND (%(workspace)s::bigint IS NULL OR k.workspace_id = %(workspace)s))
 """
 
 
 def waiting(workspace: Workspace | None) -> Workload:
     """Return what is due in a workspace, or for None on the whole installation."""
-    values = {"workspace": workspace.pk if workspace else None, "most": COUNTED + 1}
+    values: dict[str, float | None] = {"workspace": workspace.pk if workspace else None, "most": COUNTED + 1}
+    values["late"] = settings.LIMITS.late  # who missed their time ask a person, not a worker
     with connection.cursor() as cursor:
         cursor.execute(_ASK, values)
         letters, campaigns, under_way = cursor.fetchone()

@@ -26,7 +26,7 @@ class Stage(StrEnum):
 
 
 class FailureClass(StrEnum):
-    """What a failure is about, and so what is done about it; see `bounces.EFFECTS`."""
+    """What a failure is about, and so what is done about it; see `refusals.toml`."""
 
     PERM_RECIPIENT = "perm_recipient"
     QUOTA = "quota"

@@ -36,7 +36,7 @@ PLACES = (
         _("Templates"),
         "layout-template",
         "campaigns.view",
-        ("campaigns:template", "campaigns:design"),
+        ("campaigns:template", "campaigns:design", "campaigns:image"),
         letter="t",
     ),
     Place("contacts:list", _("Contacts"), "users", "contacts.view", ("contacts:",), PEOPLE, "p"),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 from collections.abc import Callable
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from apps.accounts.models import User
 from apps.campaigns.models import Campaign, Delivery
+from apps.campaigns.services import images
 from core import clock
 from tests.browser.test_editor import draft
 from tests.campaigns.conftest import make_campaign, sending
@@ -29,6 +32,10 @@ def campaigns(draft: Campaign, sending: Callable[..., Campaign]) -> Campaign:
     Campaign.objects.filter(pk=going.pk).update(name="Autumn brewing guide", state="finished", finished_at=clock.now())
     Delivery.objects.filter(campaign=going).update(state="sent")
     Delivery.objects.filter(campaign=going, email="reader0@example.com").update(state="failed")
+    for colour in ("teal", "gold"):
+        picture = io.BytesIO()
+        Image.new("RGB", (900, 400), colour).save(picture, "PNG")
+        images.add(draft.workspace, by=None, title=f"Harvest, {colour}.png", data=picture.getvalue())
     for name, ago in (("Black Friday", -48), ("Open day", 5)):
         Campaign.objects.create(
             workspace=draft.workspace, name=name, state="scheduled", is_appointed=True,
@@ -37,7 +44,7 @@ def campaigns(draft: Campaign, sending: Callable[..., Campaign]) -> Campaign:
     return draft
 
 
-@pytest.mark.parametrize("step", ["list", "settings", "audience", "review", "asking"])
+@pytest.mark.parametrize("step", ["list", "settings", "audience", "content", "review", "asking", "images"])
 def test_each_page_in_both_themes_and_on_a_phone(
     open_page: OpenPage,
     owner: User,
@@ -47,7 +54,8 @@ def test_each_page_in_both_themes_and_on_a_phone(
     step: str,
 ) -> None:
     missed = Campaign.objects.get(name="Open day")
-    path = {"list": LIST, "asking": f"{LIST}{missed.pk}/"}.get(step, f"{LIST}{campaigns.pk}/{step}/")
+    elsewhere = {"list": LIST, "asking": f"{LIST}{missed.pk}/", "images": "/w/northlight/images/"}
+    path = elsewhere.get(step, f"{LIST}{campaigns.pk}/{step}/")
     for theme, width in SIZES:
         page = open_page(path, user=owner, theme=theme, width=width)
         page.wait_for_load_state("networkidle")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 
 import pytest
+from django.test import override_settings
+from PIL import Image as PillowImage
 from playwright.sync_api import FrameLocator, Page, expect
 
 from apps.accounts.models import User, Workspace
@@ -309,3 +312,31 @@ def test_a_campaign_begins_with_a_design_by_keyboard(
     assert (begun.name, begun.pk == draft.pk) == ("Event invitation", False)
     assert "You are invited" in begun.html
     assert complaints == []
+
+
+def test_an_image_is_uploaded_and_put_in(
+    open_page: OpenPage, owner: User, draft: Campaign, live_server: object, complaints: Complaints
+) -> None:
+    with override_settings(PUBLIC_URL=str(live_server)):
+        page = open_page(address(draft), user=owner)
+        page.locator(".cm-content").click()
+        page.keyboard.press("ControlOrMeta+End")
+        picture = io.BytesIO()
+        PillowImage.new("RGB", (300, 80), "teal").save(picture, "PNG")
+
+        page.get_by_label("An image").set_input_files(
+            {"name": "Harvest.png", "mimeType": "image/png", "buffer": picture.getvalue()}
+        )
+        page.get_by_role("button", name="Upload").click()
+        page.get_by_role("button", name="Put Harvest.png into the email").click(timeout=SLOW)
+        page.keyboard.type("A teal field")
+
+        shown = letter(page).get_by_alt_text("A teal field")
+        expect(shown).to_be_visible(timeout=SLOW)
+        assert shown.evaluate("image => image.naturalWidth") == 300
+        page.get_by_label("An image").set_input_files(
+            {"name": "x.svg", "mimeType": "image/svg+xml", "buffer": b"<svg xmlns='http://www.w3.org/2000/svg'/>"}
+        )
+        page.get_by_role("button", name="Upload").click()
+        expect(page.locator("#images [role=alert]")).to_contain_text("SVG is not taken", timeout=SLOW)
+    assert [said for said in complaints if "422" not in said] == []

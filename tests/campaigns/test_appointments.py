@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from apps.accounts.models import User, Workspace
+from apps.campaigns import workload
 from apps.campaigns.models import Campaign, CampaignEntry
 from apps.campaigns.services import lifecycle, sweeps
 from core import clock
@@ -59,6 +60,15 @@ def test_the_sweep_rings_what_leaves_and_not_what_asks(waiting: Waiting) -> None
     due.refresh_from_db()
     missed.refresh_from_db()
     assert (swept.rung_campaigns, due.rung_at is None, missed.rung_at) == (1, False, None)
+
+
+def test_what_asks_waits_for_a_person_and_not_for_a_worker(waiting: Waiting) -> None:
+    waiting(ago=dt.timedelta(minutes=1))
+    waiting(ago=HOUR)
+
+    found = workload.waiting(None)
+
+    assert (found.campaigns, found.under_way) == (1, 1)
 
 
 def test_the_page_asks_and_sends_now(owner_client: Client, owner: User, waiting: Waiting) -> None:

@@ -283,7 +283,7 @@ def test_the_preview_can_do_nothing(owner_client: Client, draft: Campaign, make_
         reply = owner_client.get(at(draft, "preview/") + query)
 
         assert reply.headers["Content-Security-Policy"] == (
-            "sandbox; default-src 'none'; img-src https: data:; style-src 'unsafe-inline'"
+            "sandbox; default-src 'none'; img-src https: data: http://localhost:8000/i/; style-src 'unsafe-inline'"
         )
         assert reply.headers["X-Content-Type-Options"] == "nosniff"
         assert reply.headers["X-Frame-Options"] == "SAMEORIGIN"

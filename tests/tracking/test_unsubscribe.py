@@ -210,8 +210,18 @@ def test_speaks_the_visitors_language(recipient, delivery):
     assert not chosen.cookies
 
 
-def test_an_unconfirmed_letter_is_proven_by_its_reader(recipient, make_delivery):
+@pytest.mark.parametrize("agent", ["Mozilla/5.0 (X11) Firefox/140.0", "GoogleBot/2.1", ""])
+def test_an_unconfirmed_letter_is_proven_by_its_reader(recipient, make_delivery, agent):
     letter = make_delivery(state="unconfirmed", sent_at=None)
+
+    recipient.post(url(letter), ONE_CLICK, headers={"User-Agent": agent})
+
+    letter.refresh_from_db()
+    assert (letter.state, letter.reason) == ("sent", "proven_by_unsubscribe")
+
+
+def test_a_letter_that_waits_for_its_one_more_try_is_proven_too(recipient, make_delivery):
+    letter = make_delivery(state="queued", policy="retry_once", ambiguous_count=1, sent_at=None)
 
     recipient.post(url(letter), ONE_CLICK)
 

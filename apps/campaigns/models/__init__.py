@@ -2,6 +2,7 @@
 
 from apps.campaigns.models.campaign import Campaign, CampaignEntry, ContentVersion
 from apps.campaigns.models.delivery import Batch, Delivery, DeliveryEntry
+from apps.campaigns.models.image import Image
 from apps.campaigns.models.pace import PaceSample
 from apps.campaigns.models.sender import SenderIdentity
 from apps.campaigns.models.template import Template
@@ -13,6 +14,7 @@ __all__ = [
     "ContentVersion",
     "Delivery",
     "DeliveryEntry",
+    "Image",
     "PaceSample",
     "SenderIdentity",
     "Template",

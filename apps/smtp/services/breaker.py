@@ -10,6 +10,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import connection
 
+from apps.smtp import bounces
 from apps.smtp.outcome import Accepted, Deferred, FailureClass, Outcome, Rejected, Stage
 
 # A password that is refused twice stays refused, and servers lock out who goes on trying.
@@ -36,7 +37,7 @@ def is_trouble(outcome: Outcome) -> bool:
     """Return whether an outcome is about the account and not about one letter."""
     if not isinstance(outcome, Deferred) or outcome.reason in _OURS:
         return False
-    if outcome.failure is FailureClass.ACCOUNT:
+    if bounces.effect(outcome.failure).account == "breaker":
         return True
     return outcome.stage in _EARLY and outcome.failure in (FailureClass.TRANSIENT_DEST, FailureClass.PROTOCOL)
 
