@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from apps.campaigns.services import lifecycle, restore_guard
+from core.errors import InvalidTransitionError
 from core.installation import embedded_postgres
 from core.models import Pulse
 from tests.chaos.conftest import Run
@@ -57,10 +59,13 @@ def rounds_pass(count: int) -> None:
 def confirm_and_finish(one: Run) -> None:
     out = StringIO()
     call_command("confirm_restore", "--yes", stdout=out)
-    one.campaign.refresh_from_db()
-    assert (one.campaign.state, one.campaign.state_reason) == ("paused", "restored"), out.getvalue()
+    assert "may have gone out" in out.getvalue()
     one.server.faults = []
-    lifecycle.resume(one.campaign, by=None)
+    one.campaign.refresh_from_db()
+    assert one.campaign.state in ("paused", "finished")  # where nothing waits any more it closes by itself
+    if one.campaign.state == "paused":
+        with suppress(InvalidTransitionError):
+            lifecycle.resume(one.campaign, by=None)
     one.wait_for_end()
 
 
