@@ -30,6 +30,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def guarded(tmp_path: Path, settings: object) -> Iterator[None]:
     settings.EPOCH_FILE = tmp_path / "epoch.json"  # type: ignore[attr-defined]
+    settings.SPOOL_DIR = tmp_path / "spool"  # type: ignore[attr-defined]
     restore_guard.forget()
     yield
     restore_guard.forget()

@@ -29,6 +29,7 @@ LETTERS = 300
 @pytest.fixture
 def epoch_file(tmp_path: Path, settings: object) -> Path:
     settings.EPOCH_FILE = tmp_path / "outside" / "epoch.json"  # type: ignore[attr-defined]
+    settings.SPOOL_DIR = tmp_path / "spool"  # type: ignore[attr-defined]
     restore_guard.forget()
     return tmp_path / "outside" / "epoch.json"
 

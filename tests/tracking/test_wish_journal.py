@@ -82,6 +82,17 @@ def test_who_is_not_in_the_backup_is_suppressed(make_delivery: MakeDelivery, con
     assert Suppression.objects.get().reason == "unsubscribed"
 
 
+def test_a_workspace_that_is_not_in_the_backup_is_left_out(make_delivery: MakeDelivery, spool: Path) -> None:
+    opt_outs.stop(letter(make_delivery()), Scope.EVERYTHING, fetch=FETCH, how="page")
+    forget_what_happened()
+    kept = spool / "wishes-journal.jsonl"
+    kept.write_text(kept.read_text().replace('"workspace": ', '"workspace": 9999'))
+
+    wish_journal.replay(None)
+
+    assert not Suppression.objects.exists()
+
+
 def test_what_the_backup_knows_is_not_done_again(make_delivery: MakeDelivery) -> None:
     opt_outs.stop(letter(make_delivery()), Scope.LIST, fetch=FETCH, how="one-click")
     forget_what_happened()

@@ -16,6 +16,7 @@ from typing import Any
 
 from django.conf import settings
 
+from apps.accounts.models import Workspace
 from apps.contacts.models import Contact
 from apps.contacts.services import subscriptions
 from apps.tracking.letters import Letter
@@ -92,6 +93,8 @@ def _read(raw: str) -> dict[str, Any] | None:
 
 def _carry_out(line: dict[str, Any]) -> None:
     workspace_id, email_hash = int(line["workspace"]), line["hash"]
+    if not Workspace.objects.filter(pk=workspace_id).exists():
+        return  # made after the backup, with everybody in it
     person = Contact.objects.filter(workspace_id=workspace_id, email_hash=email_hash).first()
     is_stop, is_everything = line["kind"] == Event.Kind.UNSUBSCRIBE.value, line["scope"] == "everything"
     if is_stop and (is_everything or person is None):
