@@ -193,6 +193,8 @@ def _somebody(campaign: Campaign) -> Claimed:
         email=_email(1),
         policy="hold",
         attempts=1,
+        counted_tries=0,
+        protocol_tries=0,
         first_name=_NAME,
         last_name="Reader",
         attributes={"city": CITIES[0]},

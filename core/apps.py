@@ -10,5 +10,6 @@ class CoreConfig(AppConfig):
     label = "core"
 
     def ready(self) -> None:
-        """Register the ground floor's health checks."""
-        import core.checks  # noqa: F401 - importing is registering
+        """Register the ground floor's health checks, and what it sees go wrong."""
+        import core.checks
+        import core.incidents  # noqa: F401 - importing is registering

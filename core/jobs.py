@@ -91,6 +91,7 @@ def _publish_in_bulk(task: str, calls: Sequence[Sequence[int | str]]) -> Iterato
                 with producer.batch(PER_ROUND_TRIP):  # type: ignore[attr-defined]  # missing in the stubs
                     for call in part:
                         message = amqp.create_task_message(uuid(), task, list(call), {}, ignore_result=None)
+                        queues.date(message.headers)
                         producer.publish(
                             message.body, routing_key=queue.name, headers=message.headers, **message.properties
                         )

@@ -22,12 +22,41 @@ class WorkerProcess(models.Model):
 
     name = models.CharField(max_length=120, primary_key=True)
     queues = models.CharField(max_length=120, blank=True)
+    # Its worker, such as mail@host; the processes of one worker share it.
+    node = models.CharField(max_length=120, blank=True, default="", db_default="")
+    task = models.CharField(max_length=120, blank=True, default="", db_default="")
+    task_since = models.DateTimeField(null=True)
+    progress_at = models.DateTimeField(null=True)
+    memory_kib = models.IntegerField(default=0, db_default=0)
     started_at = models.DateTimeField(db_default=Now())
     seen_at = models.DateTimeField(db_default=Now())
     counters = models.JSONField(default=dict)
 
     def __str__(self) -> str:
         return self.name
+
+
+class Incident(models.Model):
+    """Something that went wrong and, when it has, when it ended; written by `core/incidents.py`."""
+
+    kind = models.CharField(max_length=40)
+    subject = models.CharField(max_length=200)
+    # A number and no key: the ground floor knows no workspaces. Empty for what concerns the whole installation.
+    workspace_id = models.BigIntegerField(null=True)
+    detail = models.JSONField(default=dict)
+    began_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "subject"], condition=models.Q(ended_at=None), name="one_open_incident_each"
+            ),
+        ]
+        indexes = [models.Index(fields=["-began_at"], name="incident_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.subject}"
 
 
 class ControlNumber(models.Model):

@@ -5,11 +5,17 @@ from __future__ import annotations
 import logging
 import re
 
-_ADDRESS = re.compile(r"([A-Za-z0-9_.+%-])[A-Za-z0-9_.+%'-]*@([A-Za-z0-9.-]+\.[A-Za-z0-9-]{2,})")
+# Any script, and what stands in quotation marks: what an address may not hold ends it, not what it may.
+_ENDS = r"\s@<>()\[\],;:\"\\/=*"
+_DOMAIN = rf"(?:[^{_ENDS}'.]+\.)+[^{_ENDS}'.]{{2,}}|\[[0-9A-Fa-fIPv:.]+\]"
+# It begins behind such an end only, so that a long word without an address is read once.
+_ADDRESS = re.compile(rf"(?<![^{_ENDS}])(['`.]*[^{_ENDS}'`.])[^{_ENDS}]*@({_DOMAIN})")
+_QUOTED_ADDRESS = re.compile(rf'"(?:[^"\\\n]|\\.)+"@({_DOMAIN})')
 _SECRET = re.compile(
     r"(?i)((?:password|passwd|secret|token|authorization|cookie|api[_-]?key)[\"']?\s*[=:]\s*)(?:\"[^\"]*\"|'[^']*'|\S+)"
 )
 _URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]+@")
+_API_KEY = re.compile(r"\b(vsk_[a-z2-7]{8})_[a-z2-7]+")
 _PUBLIC_TOKEN = re.compile(r"/([ocpuv])/[A-Za-z0-9_-]{20,}")
 # Links that let somebody in; they also stand, percent-encoded, behind ?next= of the sign-in page.
 _ENTRANCE = re.compile(
@@ -20,10 +26,13 @@ _ENTRANCE = re.compile(
 def redact(text: str) -> str:
     """Return the text with addresses masked and secrets replaced."""
     text = _URL_PASSWORD.sub(r"\1***@", text)
+    text = _API_KEY.sub(r"\1_***", text)
     text = _SECRET.sub(r"\1***", text)
     text = _PUBLIC_TOKEN.sub(r"/\1/***", text)
     text = _ENTRANCE.sub(r"\1***", text)
-    return _ADDRESS.sub(r"\1…@\2", text)
+    if "@" not in text:
+        return text
+    return _ADDRESS.sub(r"\1…@\2", _QUOTED_ADDRESS.sub(r'"…"@\1', text))
 
 
 class RedactingFilter(logging.Filter):

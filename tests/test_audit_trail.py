@@ -13,7 +13,7 @@ from django.urls import reverse
 from apps.accounts.models import AuditEntry, User, Workspace
 from apps.campaigns.models import Campaign
 from apps.campaigns.services import drafts
-from apps.contacts.models import Contact, ContactList, ImportJob, Suppression
+from apps.contacts.models import Contact, ContactList, ImportChunk, ImportJob, Suppression
 from apps.contacts.services import suppression
 from apps.smtp.models import Transport
 from apps.smtp.services import accounts
@@ -79,7 +79,9 @@ def test_deleting_a_draft(client: Client, owner: User, campaign: Campaign) -> No
 
 
 def test_deleting_a_person_keeps_no_address(client: Client, owner: User, make_contact: MakeContact) -> None:
-    post(client, "contacts:delete", make_contact("claire@orchard.example").uuid)
+    contact = make_contact("claire@orchard.example")
+
+    post(client, "contacts:delete", contact.uuid, typed="claire@orchard.example")
 
     assert rows(owner) == [("contact_deleted", "c…e@orchard.example")]
 
@@ -88,8 +90,8 @@ def test_lifting_a_suppression_and_failing_to(client: Client, owner: User, works
     lifted = suppression.add(workspace.pk, email="claire@orchard.example", reason=Suppression.Reason.MANUAL)
     stays = suppression.add(workspace.pk, email="s@x.example", reason=Suppression.Reason.COMPLAINT)
 
-    post(client, "contacts:suppression_remove", lifted.pk)
-    post(client, "contacts:suppression_remove", stays.pk)
+    post(client, "contacts:suppression_remove", lifted.pk, why="they asked")
+    post(client, "contacts:suppression_remove", stays.pk, why="they asked")
 
     assert rows(owner) == [("suppression_lifted", "c…e@orchard.example")]
 
@@ -100,10 +102,13 @@ def test_starting_an_import(client: Client, owner: User, contact_list: ContactLi
         delimiter=",", columns=[{"name": "email", "sample": "", "suggested": "email"}],
     )  # fmt: skip
 
+    ImportChunk.objects.create(job=job, position=0, data=b"email\np@x.example\n")
+
     post(
-        client, "contacts:import_start", job.uuid, column_0="email", contact_list=contact_list.uuid, agreed="on",
+        client, "contacts:import_check", job.uuid, column_0="email", contact_list=contact_list.uuid, agreed="on",
         consent="at the fair",
     )  # fmt: skip
+    post(client, "contacts:import_start", job.uuid)
 
     assert rows(owner) == [("import_started", "p.csv")]
     assert AuditEntry.objects.get(action="import_started").detail == {"sha256": "f" * 64}

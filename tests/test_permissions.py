@@ -30,9 +30,11 @@ MATRIX = {
     "senders.edit": (False, False, True, True),
     "transports.edit": (False, False, True, True),
     "workspace.edit": (False, False, True, True),
+    "keys.edit": (False, False, True, True),
     "members.edit": (False, False, True, True),
     "audit.view": (False, False, True, True),
     "system.view": (False, False, True, True),
+    "system.repair": (False, False, True, True),
     "workspace.delete": (False, False, False, True),
 }
 

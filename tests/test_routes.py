@@ -19,10 +19,11 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.urls.converters import IntConverter, SlugConverter, UUIDConverter
 
 from apps.accounts import roles
-from apps.accounts.models import Invitation, User, Workspace
-from apps.campaigns.models import Campaign, ContentVersion, Delivery, SenderIdentity, Template
-from apps.contacts.models import Contact, ContactList, ImportChunk, ImportJob, Subscription, Suppression
+from apps.accounts.models import ApiKey, Invitation, Membership, User, Workspace
+from apps.campaigns.models import Campaign, ContentVersion, Delivery, Image, SenderIdentity, Template
+from apps.contacts.models import BulkDeed, Contact, ContactList, ImportChunk, ImportJob, Subscription, Suppression
 from apps.smtp.models import InboxLetter, Transport
+from apps.tracking.models import ExportJob
 
 UNSAFE = ("post", "put", "patch", "delete")
 OURS = ("core", "accounts", "contacts", "smtp", "campaigns", "tracking", "web")
@@ -81,6 +82,9 @@ def world(workspace: Workspace, owner: User, contact_list: ContactList, transpor
     Invitation.objects.create(
         workspace=workspace, email="i@x.example", role="viewer", token_hash="h", expires_at="2030-01-01T00:00:00Z"
     )
+    ApiKey.objects.create(
+        workspace=workspace, membership=Membership.objects.get(user=owner), name="Shop", prefix="vsk_a", key_hash="h"
+    )
     contact = Contact.objects.create(
         workspace=workspace, email="p@x.example", email_normalised="p@x.example", email_hash=b"h" * 32
     )
@@ -91,14 +95,27 @@ def world(workspace: Workspace, owner: User, contact_list: ContactList, transpor
         delimiter=",", columns=[{"name": "email", "sample": "", "suggested": "email"}],
     )  # fmt: skip
     ImportChunk.objects.create(job=job, position=0, data=b"email\np@x.example\n")
+    BulkDeed.objects.create(workspace=workspace, kind="add", contact_list=contact_list)
     campaign = Campaign.objects.create(workspace=workspace, name="Spring", transport=transport)
     Template.objects.create(workspace=workspace, name="Letter")
+    Image.objects.create(
+        workspace=workspace,
+        name="x.png",
+        title="x.png",
+        kind="png",
+        width=1,
+        height=1,
+        size_bytes=1,
+        digest="x",
+        data=b"x",
+    )
     SenderIdentity.objects.create(workspace=workspace, name="Northlight", email="news@x.example")
     content = ContentVersion.objects.create(workspace=workspace, content_hash="x", frozen={})
     Delivery.objects.create(
         workspace=workspace, campaign=campaign, contact=contact, content=content, transport=transport,
         message_id="<m@x.example>", email="p@x.example", email_hash=b"h" * 32, expires_at="2030-01-01T00:00:00Z",
     )  # fmt: skip
+    ExportJob.objects.create(workspace=workspace, campaign=campaign, kind="people", format="csv", file_name="p.csv")
     for where in (workspace, None):
         InboxLetter.objects.create(workspace=where, recipient="p@x.example", size=35, data=HTML_LETTER)
     return workspace
@@ -229,7 +246,8 @@ def test_an_unsafe_request_needs_the_csrf_token(route: Route, world: Workspace, 
 
 
 # Letters' links work without a cookie, so they cannot carry our token: RFC 8058 one-click is such a POST.
-WITHOUT_TOKEN = ("tracking:",)
+# Programs bring a key and no cookie (tests/api).
+WITHOUT_TOKEN = ("tracking:", "api:")
 
 
 @pytest.mark.parametrize("route", [r for r in OTHERS if not r.name.startswith(WITHOUT_TOKEN)], ids=str)

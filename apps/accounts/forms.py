@@ -8,9 +8,15 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from apps.accounts import roles
 from apps.accounts.models import Role
+
+
+def _languages() -> list[tuple[str, str | Promise]]:
+    return list(settings.LANGUAGES)
 
 
 class SetupForm(forms.Form):
@@ -47,7 +53,7 @@ class WorkspaceForm(forms.Form):
         label=_("Time zone"), help_text=_("Times are shown in it, and a campaign sent at nine leaves at nine there.")
     )
     language = forms.ChoiceField(
-        label=_("Language"), choices=settings.LANGUAGES, help_text=_("Of the reasons and notes we write in lists.")
+        label=_("Language"), choices=_languages, help_text=_("Of the reasons and notes we write in lists.")
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -107,7 +113,7 @@ class ProfileForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
     )
     language = forms.ChoiceField(
-        label=_("Language"), required=False, choices=[("", _("As the browser says")), *settings.LANGUAGES]
+        label=_("Language"), required=False, choices=lambda: [("", _("As the browser says")), *settings.LANGUAGES]
     )
 
 
@@ -119,3 +125,29 @@ def _zones() -> list[tuple[str, list[tuple[str, str]]]]:
         if place and region not in ("Etc", "SystemV", "posix", "right"):
             regions.setdefault(region, []).append((name, place.replace("_", " ")))
     return list(regions.items())
+
+
+class ApiKeyForm(forms.Form):
+    """What a program is called, what it may do, and for how long."""
+
+    WORDS = {
+        "campaigns.view": _("Read campaigns and reports"),
+        "campaigns.edit": _("Write campaigns"),
+        "campaigns.send": _("Send, pause and cancel campaigns"),
+        "contacts.view": _("Read contacts and lists"),
+        "contacts.edit": _("Add and change contacts"),
+        "suppressions.edit": _("Suppress addresses"),
+    }
+    DAYS = (("90", _("90 days")), ("365", _("A year")), ("", _("Until it is revoked")))
+
+    name = forms.CharField(label=_("Name"), max_length=100, help_text=_("The program that will use it."))
+    scopes = forms.MultipleChoiceField(label=_("It may"), widget=forms.CheckboxSelectMultiple)
+    days = forms.TypedChoiceField(
+        label=_("It works for"), choices=DAYS, coerce=int, empty_value=None, required=False, initial="365"
+    )
+
+    def __init__(self, *args: Any, role: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        scopes = self.fields["scopes"]
+        assert isinstance(scopes, forms.MultipleChoiceField)
+        scopes.choices = [(scope, self.WORDS[scope]) for scope in roles.SCOPES if roles.allows(role, scope)]

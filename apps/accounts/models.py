@@ -123,6 +123,25 @@ class Invitation(models.Model):
         return f"invitation {self.pk} into {self.workspace_id}: {self.role}"
 
 
+class ApiKey(models.Model):
+    """A key for programs; only its hash is kept, and it never carries more than the member who made it."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="api_keys")
+    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(_("name"), max_length=100)
+    # What is recognised on the page and in logs; worthless without the rest.
+    prefix = models.CharField(max_length=16)
+    key_hash = models.CharField(max_length=64, unique=True)
+    scopes = models.JSONField(default=list)
+    created_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"API key {self.prefix}… of {self.workspace_id}"
+
+
 class Session(AbstractBaseSession):
     """One browser that somebody is signed in with."""
 

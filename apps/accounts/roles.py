@@ -14,11 +14,15 @@ MARKETER = VIEWER | {
 ADMIN = MARKETER | {
     "workspace.edit",
     "members.edit",
+    "keys.edit",
     "transports.edit",
     "senders.edit",
     "audit.view",
     "system.view",
+    "system.repair",
 }
+# What an API key may carry; people's own matters (members, keys, secrets) stay with people.
+SCOPES = ("campaigns.view", "campaigns.edit", "campaigns.send", "contacts.view", "contacts.edit", "suppressions.edit")
 OWNER = ADMIN | {"workspace.delete"}
 
 MATRIX: dict[str, frozenset[str]] = {

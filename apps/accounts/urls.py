@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from apps.accounts.views import doors, invitations, members, profile, workspace
+from apps.accounts.views import doors, invitations, keys, members, profile, workspace
 
 app_name = "accounts"
 
@@ -13,6 +13,8 @@ _settings = [
     path("members/leave/", members.leave, name="leave"),
     path("members/<int:membership_id>/role/", members.role, name="member_role"),
     path("members/<int:membership_id>/remove/", members.remove, name="member_remove"),
+    path("keys/", keys.show, name="keys"),
+    path("keys/<int:api_key_id>/revoke/", keys.revoke, name="key_revoke"),
     path("invitations/", members.invite, name="invite"),
     path("invitations/<int:invitation_id>/renew/", members.renew, name="invitation_renew"),
     path("invitations/<int:invitation_id>/withdraw/", members.withdraw, name="invitation_withdraw"),

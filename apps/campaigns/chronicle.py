@@ -9,10 +9,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.campaigns.models import CampaignEntry
+from apps.smtp import bounces
+from apps.smtp.outcome import FailureClass
 
 _LOOKS = {
     "created": ("draft", "pencil-line"),
     "scheduled": ("ok", "calendar-clock"),
+    "appointed": ("ok", "calendar-clock"),
     "unscheduled": ("draft", "pencil-line"),
     "sending": ("sent", "send"),
     "paused": ("waiting", "pause"),
@@ -20,7 +23,11 @@ _LOOKS = {
     "reset": ("waiting", "rotate-cw"),
     "stalled": ("failed", "octagon-alert"),
     "cancelled": ("failed", "ban"),
+    "retried": ("sent", "rotate-cw"),
+    "resent": ("waiting", "rotate-cw"),
     "finished": ("sent", "check-check"),
+    "archived": ("draft", "archive"),
+    "unarchived": ("draft", "archive-restore"),
 }
 
 
@@ -49,6 +56,10 @@ def _words(entry: CampaignEntry) -> tuple[str, str]:
             return _by(who, _("%(who)s began this campaign"), _("The campaign was begun")), _copied(entry)
         case "scheduled":
             return _by(who, _("%(who)s sent it off"), _("It was sent off")), _content(entry)
+        case "appointed" if entry.detail.get("at"):
+            return _by(who, _("%(who)s chose another time"), _("It got another time")), ""
+        case "appointed":
+            return _by(who, _("%(who)s sent it off at once"), _("It was sent off at once")), ""
         case "unscheduled":
             return _by(who, _("%(who)s took it back to a draft"), _("It went back to a draft")), ""
         case "sending":
@@ -58,7 +69,8 @@ def _words(entry: CampaignEntry) -> tuple[str, str]:
         case "resumed":
             return _by(who, _("%(who)s let it go on"), _("It went on")), ""
         case "reset":
-            return _("Nothing moved, so we set it going again"), _reset(entry)
+            nobody = _("Nothing moved, so we set it going again")
+            return _by(who, _("Nothing moved, so %(who)s set it going again"), nobody), _reset(entry)
         case "stalled":
             return _("It stopped"), _("It was set going three times and no email moved.")
         case "cancelled":
@@ -66,6 +78,16 @@ def _words(entry: CampaignEntry) -> tuple[str, str]:
                 _by(who, _("%(who)s cancelled the rest"), _("The rest was cancelled")),
                 _("What had not begun was not sent."),
             )
+        case "archived":
+            return _by(who, _("%(who)s archived it"), _("It was archived")), ""
+        case "unarchived":
+            return _by(who, _("%(who)s took it out of the archive"), _("It left the archive")), ""
+        case "retried":
+            what = _by(who, _("%(who)s had the failed emails tried again"), _("The failed emails are tried again"))
+            return what, _second_tries(entry)
+        case "resent":
+            what = _by(who, _("%(who)s had unconfirmed emails sent again"), _("Unconfirmed emails are sent again"))
+            return what, f"{_second_tries(entry)} {_('Some people may get it twice.')}"
         case "finished":
             return _("Closed"), _("Every email has met its end, and the states add up to the audience.")
         case other:
@@ -88,9 +110,27 @@ def _content(entry: CampaignEntry) -> str:
 
 
 def _paused(entry: CampaignEntry) -> str:
-    if entry.detail.get("reason") == "letters_crash":
-        return _("By itself: worker after worker died with one of its emails in hand.")
+    match str(entry.detail.get("reason", "")):
+        case "letters_crash":
+            return _("By itself: worker after worker died with one of its emails in hand.")
+        case "hard_bounces":
+            return _("By itself: too many of its addresses do not exist.")
+        case "letters_unbuilt":
+            return _("By itself: the email could not be built for too many people.")
+        case reason if reason in set(FailureClass):
+            return _("By itself: %(why)s") % {"why": bounces.EXPLANATIONS[FailureClass(reason)]}
     return ""
+
+
+def _second_tries(entry: CampaignEntry) -> str:
+    letters, left_out = int(entry.detail.get("letters") or 0), int(entry.detail.get("left_out") or 0)
+    back = ngettext("%(n)d email went back to the queue.", "%(n)d emails went back to the queue.", letters)
+    out = ngettext(
+        "%(n)d stays as it is: nobody may or can be reached there.",
+        "%(n)d stay as they are: nobody may or can be reached there.",
+        left_out,
+    )
+    return " ".join([back % {"n": letters}, *([out % {"n": left_out}] if left_out else [])])
 
 
 def _reset(entry: CampaignEntry) -> str:

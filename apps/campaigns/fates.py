@@ -13,6 +13,8 @@ from apps.smtp.outcome import FailureClass
 # What the chip shows; leased, sending and committing are all in hand.
 # Explanations that end with the next try.
 SAY_SO_THEMSELVES = frozenset({FailureClass.TRANSIENT_DEST.value, FailureClass.POLICY_RATE.value})
+# Why a letter is unconfirmed, where nothing came after the offer that went unanswered.
+UNANSWERED = frozenset({"", "no_reply", "process_died", "retry_once", "restored"})
 CHIPS = {"leased": "hand", "sending": "hand", "committing": "hand"}
 
 
@@ -44,6 +46,11 @@ def _sentence(delivery: Delivery) -> str:
             return _("The campaign was cancelled before this email began.")
         case "expired":
             return _("We tried until the email was too old to send, then gave up.")
+        case "unconfirmed" if delivery.reason not in UNANSWERED:
+            return _(
+                "It may or may not have arrived: the connection broke before the last answer, and later it did not go "
+                "through again."
+            )
         case "unconfirmed":
             return _(
                 "It may or may not have arrived: the connection broke before the last answer. We hold it, so nobody "
@@ -51,6 +58,8 @@ def _sentence(delivery: Delivery) -> str:
             )
         case "failed":
             return _failed(delivery)
+        case "queued" if delivery.reason == "second_try":
+            return _("Somebody asked for another try. It waits for its turn.")
         case "queued" if delivery.failure in SAY_SO_THEMSELVES:
             return _explained(delivery.failure)
         case "queued" if delivery.attempts:

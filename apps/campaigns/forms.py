@@ -146,7 +146,12 @@ class TestForm(forms.Form):
     """Addresses for a test, and whose fields fill it."""
 
     to = forms.CharField(label=_("To"), max_length=4000, help_text=_("One or more addresses, up to ten."))
-    reader = forms.UUIDField(label=_("As"), required=False)
+    reader = forms.CharField(
+        label=_("Filled in for"),
+        required=False,
+        max_length=320,
+        help_text=_("The address of any contact. Empty means nobody: fields stay empty."),
+    )
 
     def addresses(self) -> list[str]:
         """Return what was typed, split where people split addresses."""

@@ -14,12 +14,22 @@ from django.db import connection
 
 from apps.campaigns.services import claims, outcomes, spool
 from apps.smtp.pool import connections
-from core import control, worker
+from apps.smtp.services import post_office
+from core import activity, control, worker
 from core.jobs import BROKER_ERRORS
 
 log = logging.getLogger(__name__)
 
 FAILURES = (*outcomes.DATABASE_AWAY, *BROKER_ERRORS)
+
+_SIGN = """
+INSERT INTO core_workerprocess AS p (name, queues, node, task, task_since, progress_at, memory_kib, counters)
+VALUES (%(name)s, %(queues)s, %(node)s, %(task)s, now() - %(task_seconds)s * interval '1 second',
+        now() - %(idle_seconds)s * interval '1 second', %(memory_kib)s, %(counters)s)
+ON CONFLICT (name) DO UPDATE
+SET seen_at = now(), task = excluded.task, task_since = excluded.task_since, progress_at = excluded.progress_at,
+    memory_kib = excluded.memory_kib, counters = excluded.counters
+"""
 
 
 class Housekeeper(threading.Thread):
@@ -45,7 +55,7 @@ class Housekeeper(threading.Thread):
 
     def round(self) -> None:
         """Do everything once."""
-        connections.close_idle()
+        post_office.close_idle()
         claims.renew_leases(worker.owner())
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + settings.LIMITS.look_at_control * 0.9
@@ -57,18 +67,19 @@ class Housekeeper(threading.Thread):
     def _obey(self) -> None:
         number = control.read_number(control.SMTP_CLEANUP)
         if number != self._number and self._number >= 0:
-            closed = connections.close_idle(all_idle=True)
-            log.info("Closed %d idle SMTP connections", closed)
+            closed = post_office.close_idle(all_idle=True)
+            log.info("Closed %d idle connections", closed)
         self._number = number
 
     def _sign(self) -> None:
+        values = {
+            **asdict(activity.now()),
+            "name": worker.owner(),
+            "queues": self.queues,
+            "counters": json.dumps({**asdict(connections.counters), "accounts": connections.by_account()}),
+        }
         with connection.cursor() as cursor:
-            cursor.execute(
-                """INSERT INTO core_workerprocess (name, queues, started_at, seen_at, counters)
-                   VALUES (%s, %s, now(), now(), %s)
-                   ON CONFLICT (name) DO UPDATE SET seen_at = now(), counters = excluded.counters""",
-                [worker.owner(), self.queues, json.dumps(asdict(connections.counters))],
-            )
+            cursor.execute(_SIGN, values)
 
     def sign_off(self) -> None:
         """Take the process's row away; for a child that ends in order."""

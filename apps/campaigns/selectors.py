@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import connection
@@ -95,9 +95,27 @@ def accounts(campaigns: list[Campaign]) -> dict[int, Account]:
     return {campaign_id: Account(**counts) for campaign_id, counts in found.items()}
 
 
+def ends(campaign: Campaign) -> list[tuple[str, str, str, int]]:
+    """Count a campaign's letters by part, state and reason, the most first within a part."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT {PART_OF_STATE} AS part, state, reason, count(*) FROM campaigns_delivery
+                WHERE campaign_id = %s AND kind = 'campaign' GROUP BY 1, 2, 3""",  # noqa: S608
+            [campaign.pk],
+        )
+        rows: list[tuple[str, str, str, int]] = cursor.fetchall()
+    return sorted(rows, key=lambda row: (PARTS.index(row[0]), -row[3], row[1:3]))
+
+
 def campaigns_of(workspace: Workspace) -> QuerySet[Campaign]:
     """Return a workspace's campaigns, newest first."""
     return Campaign.objects.filter(workspace=workspace).select_related("transport").order_by("-pk")
+
+
+def with_lists(campaigns: Sequence[Campaign]) -> set[int]:
+    """Return the numbers of those campaigns for which at least one list is chosen."""
+    chosen = Campaign.lists.through.objects.filter(campaign__in=campaigns)
+    return set(chosen.values_list("campaign_id", flat=True)) if campaigns else set()
 
 
 def deliveries_of(campaign: Campaign) -> QuerySet[Delivery]:
@@ -141,78 +159,6 @@ def in_part(deliveries: QuerySet[Delivery], part: str) -> QuerySet[Delivery]:
             return deliveries.none()
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One thing servers said, word for word, and about how many letters."""
-
-    part: str
-    failure: str
-    reply: str
-    letters: int
-
-
-def replies_of(campaign: Campaign, *, limit: int = 20) -> list[Said]:
-    """Return what servers said, grouped; most frequent first."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""SELECT {PART_OF_STATE}, failure, trim(concat_ws(' ', nullif(last_code, 0), last_enhanced, last_text)),
-                       count(*)
-                FROM campaigns_delivery
-                WHERE campaign_id = %s AND kind = 'campaign' AND last_text <> ''
-                GROUP BY 1, 2, 3 ORDER BY 4 DESC, 3 LIMIT %s""",  # noqa: S608
-            [campaign.pk, limit],
-        )
-        return [Said(*row) for row in cursor.fetchall()]
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How fast a campaign goes, and what it waits for; counted by the database's clock.
-
-    `per_minute` is the last minute, `mean_per_minute` the time since sending began; `due` are letters that could go
-    now and do not, `next_due_at` is when the earliest of the others may.
-    """
-
-    per_minute: int
-    mean_per_minute: int
-    due: int
-    quiet_for: dt.timedelta
-    next_due_at: dt.datetime | None
-    last_try_until: dt.datetime | None
-    done_about: dt.datetime | None
-
-
-def pace(campaign: Campaign) -> Pace:
-    """Measure how fast a campaign's letters meet their end."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """SELECT count(*) FILTER (WHERE moved_at > now() - interval '1 minute' AND tried),
-                      round(count(*) FILTER (WHERE tried)
-                            / greatest(extract(epoch FROM now() - min(started)) / 60, 1))::int,
-                      count(*) FILTER (WHERE state = 'queued' AND due_at <= now()),
-                      now() - greatest(max(moved_at), min(moved)),
-                      min(due_at) FILTER (WHERE state = 'queued' AND due_at > now()),
-                      max(expires_at) FILTER (WHERE state = 'queued'),
-                      now()
-               FROM (SELECT d.state, d.due_at, d.moved_at, d.expires_at, k.started_at AS started, k.moved_at AS moved,
-                            d.state IN ('sent', 'failed', 'expired', 'unconfirmed') AS tried
-                     FROM campaigns_delivery d JOIN campaigns_campaign k ON k.id = d.campaign_id
-                     WHERE d.campaign_id = %s AND d.kind = 'campaign') letters""",
-            [campaign.pk],
-        )
-        per_minute, mean, due, quiet_for, next_due_at, last_try, now = cursor.fetchone()
-    minutes = due / per_minute if per_minute else 0
-    return Pace(
-        per_minute=per_minute or 0,
-        mean_per_minute=mean or 0,
-        due=due,
-        quiet_for=quiet_for or dt.timedelta(0),
-        next_due_at=next_due_at,
-        last_try_until=last_try,
-        done_about=now + dt.timedelta(minutes=minutes) if minutes else None,
-    )
-
-
 def sending_now(workspace: Workspace) -> Campaign | None:
     """Return the campaign that is being sent, the newest of several."""
     return campaigns_of(workspace).filter(state__in=[CampaignState.PREPARING, CampaignState.SENDING]).first()
@@ -220,7 +166,7 @@ def sending_now(workspace: Workspace) -> Campaign | None:
 
 def latest(workspace: Workspace, *, limit: int = 5) -> list[Campaign]:
     """Return the campaigns that moved last."""
-    return list(campaigns_of(workspace).order_by("-moved_at", "-pk")[:limit])
+    return list(campaigns_of(workspace).filter(archived_at=None).order_by("-moved_at", "-pk")[:limit])
 
 
 def counts_by_state(campaigns: QuerySet[Campaign]) -> dict[str, int]:

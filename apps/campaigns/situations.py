@@ -10,8 +10,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.campaigns.models import Campaign
-from apps.campaigns.selectors import Account, Pace
+from apps.campaigns.selectors import Account
 from apps.campaigns.states import CampaignState
+from apps.campaigns.tally import Pace
 from apps.smtp import bounces, standing
 from apps.smtp.outcome import FailureClass
 
@@ -100,6 +101,13 @@ def _paused(campaign: Campaign, account: Account) -> Situation:
     if campaign.state_reason == "letters_crash":
         title = _("Paused by itself: worker after worker died with one of its emails in hand.")
         return Situation("bad", title, f"{waiting} {_('Look at the failed emails before it goes on.')}", HEALTH)
+    if campaign.state_reason == "hard_bounces":
+        title = _("Paused by itself: too many of these addresses do not exist.")
+        detail = _("More than 5 % were refused for good. Receiving servers take that for a bought or an old list.")
+        return Situation("bad", title, f"{detail} {waiting}")
+    if campaign.state_reason == "letters_unbuilt":
+        title = _("Paused by itself: the email cannot be built for many of its people.")
+        return Situation("bad", title, f"{_('Look at the failed emails: they say which field is missing.')} {waiting}")
     if campaign.state_reason:
         return Situation("warn", _("Paused by itself."), f"{_explained(campaign.state_reason)} {waiting}".strip())
     in_hand = ngettext("%(n)s email is still in hand.", "%(n)s emails are still in hand.", account.in_hand)

@@ -74,9 +74,13 @@ CAMPAIGN_MOVES: dict[CampaignState, frozenset[CampaignState]] = {
     CampaignState.SENDING: frozenset(
         {CampaignState.PAUSED, CampaignState.STALLED, CampaignState.FINISHED, CampaignState.CANCELLED}
     ),
-    CampaignState.PAUSED: frozenset({CampaignState.SENDING, CampaignState.CANCELLED}),
-    CampaignState.STALLED: frozenset({CampaignState.SENDING, CampaignState.CANCELLED, CampaignState.PAUSED}),
-    CampaignState.FINISHED: frozenset(),
+    # With nothing pending there is nothing left to hold back: both close by themselves.
+    CampaignState.PAUSED: frozenset({CampaignState.SENDING, CampaignState.CANCELLED, CampaignState.FINISHED}),
+    CampaignState.STALLED: frozenset(
+        {CampaignState.SENDING, CampaignState.CANCELLED, CampaignState.PAUSED, CampaignState.FINISHED}
+    ),
+    # Only when letters of it are given a second try, which takes their ends back.
+    CampaignState.FINISHED: frozenset({CampaignState.SENDING}),
     CampaignState.CANCELLED: frozenset(),
     CampaignState.FAILED: frozenset(),
 }
@@ -93,6 +97,10 @@ UNFINISHED = frozenset(
         CampaignState.STALLED,
     }
 )
+
+
+# Where letters that met a bad end may be given a second try; a cancelled campaign stays as it is.
+RETRIABLE = frozenset({CampaignState.SENDING, CampaignState.PAUSED, CampaignState.STALLED, CampaignState.FINISHED})
 
 
 def sources_of(target: CampaignState) -> list[CampaignState]:

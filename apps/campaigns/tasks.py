@@ -14,7 +14,7 @@ from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 
-from apps.campaigns.services import batching, dispatch, lifecycle, stuck, sweeps
+from apps.campaigns.services import batching, dispatch, lifecycle, measuring, stuck, sweeps
 from core import jobs
 from settings.limits import TaskLimit
 
@@ -60,6 +60,12 @@ def sweep() -> None:
 
 
 @shared_task(name="apps.campaigns.tasks.check_stuck_campaigns", time_limit=DEFAULT.hard, soft_time_limit=DEFAULT.soft)
-def check_stuck_campaigns() -> None:
-    """Reset campaigns that could move and do not."""
-    stuck.check(timedelta(seconds=settings.LIMITS.stuck))
+def check_stuck_campaigns() -> int:
+    """Reset campaigns that could move and do not; return how many there were."""
+    return len(stuck.check(timedelta(seconds=settings.LIMITS.stuck)))
+
+
+@shared_task(name="apps.campaigns.tasks.measure_campaigns", time_limit=DEFAULT.hard, soft_time_limit=DEFAULT.soft)
+def measure_campaigns() -> None:
+    """Note how far each campaign is, for the graph of its pace."""
+    measuring.measure()

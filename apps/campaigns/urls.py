@@ -2,7 +2,22 @@
 
 from django.urls import path
 
-from apps.campaigns.views import composer, content, detail, listing, moves, reading, review, senders, templates
+from apps.campaigns.views import (
+    appointment,
+    composer,
+    content,
+    detail,
+    images,
+    listing,
+    live,
+    moves,
+    people,
+    proofs,
+    reading,
+    review,
+    senders,
+    templates,
+)
 
 app_name = "campaigns"
 urlpatterns = [
@@ -13,9 +28,15 @@ urlpatterns = [
     path("campaigns/", listing.show, name="list"),
     path("campaigns/new/", composer.new, name="new"),
     path("campaigns/<int:campaign_id>/", detail.show, name="detail"),
-    path("campaigns/<int:campaign_id>/live/", detail.live, name="live"),
-    path("campaigns/<int:campaign_id>/people/", detail.people, name="people"),
-    path("campaigns/<int:campaign_id>/people/<uuid:delivery_uuid>/", detail.person, name="person"),
+    path("campaigns/<int:campaign_id>/live/", live.live, name="live"),
+    path("campaigns/<int:campaign_id>/people/", people.people, name="people"),
+    path("campaigns/<int:campaign_id>/people/<uuid:delivery_uuid>/", proofs.person, name="person"),
+    path("campaigns/<int:campaign_id>/why/", proofs.why, name="why"),
+    path("campaigns/<int:campaign_id>/why/<uuid:contact_uuid>/", proofs.why_contact, name="why_contact"),
+    path("campaigns/<int:campaign_id>/certificate/", proofs.certificate, name="certificate"),
+    path("campaigns/<int:campaign_id>/certificate/json/", proofs.certificate_json, name="certificate_json"),
+    path("campaigns/<int:campaign_id>/certificate/list/", proofs.certificate_list, name="certificate_list"),
+    path("campaigns/<int:campaign_id>/certificate/recount/", proofs.recount, name="recount"),
     path("campaigns/<int:campaign_id>/settings/", composer.settings, name="settings"),
     path("campaigns/<int:campaign_id>/audience/", composer.audience, name="audience"),
     path("campaigns/<int:campaign_id>/content/", content.edit, name="content"),
@@ -32,8 +53,15 @@ urlpatterns = [
     path("campaigns/<int:campaign_id>/resume/", moves.resume, name="resume"),
     path("campaigns/<int:campaign_id>/cancel/", moves.cancel, name="cancel"),
     path("campaigns/<int:campaign_id>/unschedule/", moves.unschedule, name="unschedule"),
+    path("campaigns/<int:campaign_id>/appoint/", appointment.appoint, name="appoint"),
     path("campaigns/<int:campaign_id>/duplicate/", listing.duplicate, name="duplicate"),
+    path("campaigns/<int:campaign_id>/keep/", listing.keep, name="keep"),
+    path("campaigns/<int:campaign_id>/archive/", listing.archive, name="archive"),
+    path("campaigns/<int:campaign_id>/unarchive/", listing.unarchive, name="unarchive"),
     path("campaigns/<int:campaign_id>/delete/", listing.delete, name="delete"),
+    path("images/", images.all_of, name="images"),
+    path("images/add/", images.add, name="image_add"),
+    path("images/<uuid:image_uuid>/remove/", images.remove, name="image_remove"),
     path("templates/", templates.gallery, name="templates"),
     path("templates/new/", templates.new, name="template_new"),
     path("templates/designs/", templates.design, name="design"),

@@ -10,8 +10,9 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Workspace
 from apps.contacts.csv import charsets, columns
-from apps.contacts.models import ContactList, ImportJob
+from apps.contacts.models import Contact, ContactList, ImportJob
 from apps.contacts.services.imports import Preview
+from core import addresses
 
 DELIMITERS = [(",", _("Comma")), (";", _("Semicolon")), ("\t", _("Tab")), ("|", _("Vertical bar"))]
 
@@ -21,6 +22,74 @@ class PersonForm(forms.Form):
 
     first_name = forms.CharField(label=_("First name"), max_length=255, required=False)
     last_name = forms.CharField(label=_("Last name"), max_length=255, required=False)
+
+
+class EditPersonForm(PersonForm):
+    """A person's address, names and fields."""
+
+    email = forms.CharField(
+        label=_("Email address"), max_length=320, widget=forms.EmailInput(attrs={"autocomplete": "off"})
+    )
+    new_field = forms.CharField(
+        label=_("New field"), max_length=40, required=False, help_text=_("A name such as city or plan.")
+    )
+    new_value = forms.CharField(label=_("Its value"), max_length=2000, required=False)
+    field_order = ("email", "first_name", "last_name")
+
+    def __init__(self, *args: Any, contact: Contact, **kwargs: Any) -> None:
+        kwargs.setdefault(
+            "initial", {"email": contact.email, "first_name": contact.first_name, "last_name": contact.last_name}
+        )
+        super().__init__(*args, **kwargs)
+        self.contact = contact
+        for key, value in contact.attributes.items():
+            self.fields[f"field-{key}"] = forms.CharField(
+                label=key, max_length=2000, required=False, initial="" if value is None else str(value)
+            )
+
+    def clean_new_field(self) -> str:
+        """Return the name as templates use it."""
+        name: str = self.cleaned_data["new_field"]
+        if not name.strip():
+            return ""
+        key = columns.attribute_key(name)
+        if not key:
+            raise forms.ValidationError(_t("Use letters, digits and underscores."))
+        if key in self.contact.attributes:
+            raise forms.ValidationError(_t("There is a field with this name already."))
+        return key
+
+    @property
+    def own_fields(self) -> list[forms.BoundField]:
+        """The fields of this person, as the form shows them."""
+        return [self[f"field-{key}"] for key in self.contact.attributes]
+
+    @property
+    def attributes(self) -> dict[str, object]:
+        """The fields after the change: an emptied one goes, one that was not sent stays as it is."""
+        changed: dict[str, object] = {}
+        for key, value in self.contact.attributes.items():
+            name = f"field-{key}"
+            typed = addresses.CONTROLS.sub("", self.cleaned_data[name]).strip() if name in self.data else str(value)
+            if typed:
+                changed[key] = value if typed == str(value) else typed
+        if (key := self.cleaned_data["new_field"]) and (value := self.cleaned_data["new_value"].strip()):
+            changed[key] = addresses.CONTROLS.sub("", value)
+        return changed
+
+
+class NoteForm(forms.Form):
+    """Something worth knowing about a person."""
+
+    text = forms.CharField(
+        label=_("New note"), max_length=4000, widget=forms.Textarea(attrs={"rows": 3}),
+    )  # fmt: skip
+
+
+class WhyForm(forms.Form):
+    """The reason for a deed, for colleagues."""
+
+    why = forms.CharField(label=_("Why"), max_length=200)
 
 
 class NewPersonForm(PersonForm):
@@ -47,11 +116,16 @@ class NewPersonForm(PersonForm):
 
 
 class ListForm(forms.Form):
-    """A list's name."""
+    """A list's name, what it is about, and whether people may choose it themselves."""
 
     name = forms.CharField(label=_("Name"), max_length=120)
     description = forms.CharField(
         label=_("Description"), max_length=300, required=False, help_text=_("People see it where they unsubscribe.")
+    )
+    is_public = forms.BooleanField(
+        label=_("People may join and leave it themselves"),
+        required=False,
+        help_text=_("It then stands on the page of preferences that every email links to."),
     )
 
 
@@ -70,10 +144,29 @@ class ChooseListForm(forms.Form):
 
 
 class SuppressForm(forms.Form):
-    """An address that must not be written to."""
+    """Addresses that must not be written to: typed in, or in a file."""
 
-    email = forms.CharField(label=_("Email address"), max_length=320, widget=forms.EmailInput)
+    emails = forms.CharField(
+        label=_("Email addresses"),
+        max_length=2_000_000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false"}),
+        help_text=_("One per line."),
+    )
+    file = forms.FileField(
+        label=_("Or a file"),
+        required=False,
+        help_text=_("CSV or text, one address per line, up to 5 MB: for example the suppressions of another tool."),
+        widget=forms.FileInput(attrs={"accept": ".csv,.txt,.tsv,text/csv,text/plain"}),
+    )
     note = forms.CharField(label=_("Why"), max_length=200, required=False, help_text=_("A note for your colleagues."))
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for one of the two."""
+        cleaned = super().clean() or {}
+        if not cleaned.get("emails", "").strip() and not cleaned.get("file"):
+            self.add_error("emails", _t("Give at least one address, or choose a file."))
+        return cleaned
 
 
 class UploadForm(forms.Form):
@@ -130,7 +223,10 @@ class MappingForm(forms.Form):
     consent = forms.CharField(
         label=_("How they agreed"),
         max_length=180,
-        help_text=_("For example: signed forms at our stand in Lisbon. This note is kept with every contact."),
+        help_text=_(
+            "For example: signed forms at our stand in Lisbon. Kept with every contact, with the date, your name and "
+            "the file's fingerprint."
+        ),
     )
 
     def __init__(self, *args: Any, job: ImportJob, preview: Preview, **kwargs: Any) -> None:
@@ -139,7 +235,10 @@ class MappingForm(forms.Form):
         chosen = self.fields["contact_list"]
         assert isinstance(chosen, forms.ModelChoiceField)
         chosen.queryset = lists
-        chosen.initial = job.contact_list or lists.first()
+        chosen.initial = None if job.new_list else job.contact_list or lists.first()
+        self.fields["new_list"].initial = job.new_list
+        self.fields["consent"].initial = job.consent
+        self.fields["agreed"].initial = bool(job.consent)
         self.width = len(preview.columns)
         for number, column in enumerate(preview.columns):
             self.fields[f"column_{number}"] = forms.ChoiceField(

@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 
 from apps.accounts.models import Workspace
-from apps.contacts.models import Contact, ContactList, ImportJob, ImportReject, Subscription, Suppression
+from apps.contacts.models import (
+    ConsentEvent,
+    Contact,
+    ContactList,
+    ContactNote,
+    ImportJob,
+    ImportReject,
+    Subscription,
+    Suppression,
+)
 
 PAGE = 50
 State = Subscription.State
@@ -74,18 +83,53 @@ class Totals:
 
 def people(workspace: Workspace, wanted: Filter, *, after: int = 0, shown: int = PAGE) -> Page:
     """Return one page of people, newest first; `after` is the id of the last person of the page before."""
-    matching = _matching(workspace, wanted)
-    rows = matching.filter(pk__lt=after) if after else matching
+    everybody = matching(workspace, wanted)
+    rows = everybody.filter(pk__lt=after) if after else everybody
     found = list(rows.order_by("-pk").prefetch_related(_subscriptions())[: shown + 1])
     more = len(found) > shown
     found = found[:shown]
-    return Page(_with_suppressions(workspace, found), matching.count(), found[-1].pk if more else None, wanted)
+    return Page(_with_suppressions(workspace, found), everybody.count(), found[-1].pk if more else None, wanted)
+
+
+def matching(workspace: Workspace, wanted: Filter) -> QuerySet[Contact]:
+    """Return the people a filter asks for."""
+    found = Contact.objects.filter(workspace=workspace)
+    for word in wanted.query.split()[:5]:
+        found = found.filter(Q(email__icontains=word) | Q(first_name__icontains=word) | Q(last_name__icontains=word))
+    on_list = Subscription.objects.filter(contact=OuterRef("pk"))
+    if wanted.contact_list is not None:
+        on_list = on_list.filter(contact_list=wanted.contact_list)
+        found = found.filter(Exists(on_list))
+    match wanted.state:
+        case "yes":
+            found = found.filter(_is_writable(on_list))
+        case "suppressed":
+            found = found.filter(_is_suppressed())
+        case State.UNCONFIRMED | State.UNSUBSCRIBED:
+            found = found.filter(Exists(on_list.filter(state=wanted.state)))
+    return found
+
+
+def chunk_of(workspace: Workspace, people: QuerySet[Contact], *, after: int, size: int) -> list[Person]:
+    """Return the next people of a filter behind an id, oldest first, with all that decides about them."""
+    found = people.filter(pk__gt=after).order_by("pk").prefetch_related(_subscriptions())[:size]
+    return _with_suppressions(workspace, found)
 
 
 def person(workspace: Workspace, contact: Contact) -> Person:
     """Return a contact with all subscriptions and the suppression of the address."""
     found = Contact.objects.filter(pk=contact.pk).prefetch_related(_subscriptions())
     return _with_suppressions(workspace, list(found))[0]
+
+
+def consent_history(contact: Contact) -> QuerySet[ConsentEvent]:
+    """Return what a person agreed to and took back, newest first."""
+    return ConsentEvent.objects.filter(contact=contact).order_by("-pk")
+
+
+def notes(contact: Contact) -> QuerySet[ContactNote]:
+    """Return what members wrote down about a person, newest first."""
+    return ContactNote.objects.filter(contact=contact).order_by("-pk")
 
 
 def totals(workspace: Workspace) -> Totals:
@@ -116,24 +160,6 @@ def imports(workspace: Workspace) -> QuerySet[ImportJob]:
 def rejects(job: ImportJob, *, after: int = 0) -> QuerySet[ImportReject]:
     """Return the refused rows of an import in the file's order, behind a line."""
     return ImportReject.objects.filter(job=job, line__gt=after).order_by("line")
-
-
-def _matching(workspace: Workspace, wanted: Filter) -> QuerySet[Contact]:
-    found = Contact.objects.filter(workspace=workspace)
-    for word in wanted.query.split()[:5]:
-        found = found.filter(Q(email__icontains=word) | Q(first_name__icontains=word) | Q(last_name__icontains=word))
-    on_list = Subscription.objects.filter(contact=OuterRef("pk"))
-    if wanted.contact_list is not None:
-        on_list = on_list.filter(contact_list=wanted.contact_list)
-        found = found.filter(Exists(on_list))
-    match wanted.state:
-        case "yes":
-            found = found.filter(_is_writable(on_list))
-        case "suppressed":
-            found = found.filter(_is_suppressed())
-        case State.UNCONFIRMED | State.UNSUBSCRIBED:
-            found = found.filter(Exists(on_list.filter(state=wanted.state)))
-    return found
 
 
 def _is_suppressed() -> Exists:

@@ -7,6 +7,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
+THROTTLED = "throttled"
+"""The reason of a `Deferred` that asks for fewer letters from the account as a whole."""
+
 
 class Stage(StrEnum):
     """Where in the conversation with a server something happened."""
@@ -26,7 +29,7 @@ class Stage(StrEnum):
 
 
 class FailureClass(StrEnum):
-    """What a failure is about, and so what is done about it; see `bounces.EFFECTS`."""
+    """What a failure is about, and so what is done about it; see `refusals.toml`."""
 
     PERM_RECIPIENT = "perm_recipient"
     QUOTA = "quota"

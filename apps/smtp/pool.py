@@ -136,6 +136,11 @@ class Pool:
             in_use = sum(len(account.in_use) for account in self._accounts.values())
             return replace(self._counters, idle=idle, in_use=in_use)
 
+    def by_account(self) -> dict[int | str, tuple[int, int]]:
+        """Return for each account how many connections are in use and how many idle."""
+        with self._lock:
+            return {key: (len(one.in_use), len(one.idle)) for key, one in self._accounts.items()}
+
     def _take(self, config: TransportConfig, unfit: list[Connection], *, fresh: bool) -> Connection | None:
         account = self._accounts.get(config.id)
         if account is None or account.config != config:  # a changed password or host opens new connections

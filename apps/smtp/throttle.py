@@ -1,9 +1,10 @@
 """How many letters an account may carry, and when the next one may go: arithmetic on its limits and its usage; pure.
 
 Seconds and minutes are paced: letters leave evenly, because servers that limit them count in windows of their own and
-answer a burst with a refusal. Hours and days are quotas: they may be used up at once, and then there is nothing until
-the oldest letters are an hour or a day old. No window of a limit's length, wherever it begins, ever holds more letters
-than the limit says.
+answer a burst with a refusal. A letter that is late moves none of those behind it: they follow closer, but never so
+close that a window would hold too many. Hours and days are quotas: they may be used up at once, and then there is
+nothing until the oldest letters are an hour or a day old. No window of a limit's length, wherever it begins, ever holds
+more letters than the limit says.
 """
 
 from __future__ import annotations
@@ -16,15 +17,27 @@ from typing import Final, TypedDict
 # A letter reaches the server a little later than it was let go, one more than another: so much longer is the window
 # that holds a full limit.
 SLACK_SECONDS: Final = 0.01
-# One more letter at once for every so many of the limit, so that fast accounts need no letter-by-letter timing.
-LETTERS_PER_BURST: Final = 100
+# So many departures of a period are remembered; of a larger limit every second, third … one.
+MARKS: Final = 50
+# A letter later than this was not late, there was none: time without letters earns nothing.
+LATE_SECONDS: Final = 2.0
+
+
+class StoredRhythm(TypedDict, total=False):
+    """A rhythm as it stands in the database."""
+
+    due: float
+    last: float
+    step: int
+    since: int
+    marks: list[float]
 
 
 class StoredUsage(TypedDict, total=False):
     """The usage as it stands in the database."""
 
-    second: float
-    minute: float
+    second: StoredRhythm
+    minute: StoredRhythm
     hour: dict[str, int]
     day: dict[str, int]
 
@@ -44,27 +57,102 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How letters left under one paced limit.
+
+    Args:
+        due: when the next letter is due.
+        last: when the last one left.
+        step: every how many letters one is marked.
+        since: how many have left since the newest mark, it included.
+        marks: when the marked letters left, the oldest first.
+    """
+
+    due: float = 0.0
+    last: float = 0.0
+    step: int = 1
+    since: int = 0
+    marks: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, stored: StoredRhythm) -> Rhythm:
+        """Read what `stored` wrote."""
+        if not isinstance(stored, dict):  # a number in the first form of the row: nothing is known
+            return cls()
+        return cls(
+            stored.get("due", 0.0),
+            stored.get("last", 0.0),
+            stored.get("step", 1),
+            stored.get("since", 0),
+            tuple(stored.get("marks", ())),
+        )
+
+    def stored(self) -> StoredRhythm:
+        """Return it as the database keeps it."""
+        return {
+            "due": round(self.due, 6),
+            "last": round(self.last, 6),
+            "step": self.step,
+            "since": self.since,
+            "marks": [round(mark, 4) for mark in self.marks],
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Pace:
-    """A limit whose letters leave evenly (the generic cell rate algorithm)."""
+    """A limit whose letters leave evenly."""
 
     name: str
     limit: int
     period: float
 
     @property
-    def burst(self) -> int:
-        """How many letters may leave at once after a rest."""
-        return 1 + self.limit // LETTERS_PER_BURST
+    def window(self) -> float:
+        """Seconds that hold at most the limit."""
+        return self.period + SLACK_SECONDS
 
     @property
     def interval(self) -> float:
-        """Seconds from letter to letter: a burst and what follows it within one period are exactly the limit."""
-        return (self.period + SLACK_SECONDS) / (self.limit - self.burst + 1)
+        """Seconds from letter to letter."""
+        return self.window / self.limit
 
     @property
-    def tolerance(self) -> float:
-        """How far ahead of the even pace a letter may be."""
-        return (self.burst - 1) * self.interval
+    def step(self) -> int:
+        """Every how many letters one is marked."""
+        return math.ceil(self.limit / MARKS)
+
+    def open_at(self, rhythm: Rhythm) -> float:
+        """Return when the next letter may leave."""
+        return max(rhythm.due, rhythm.last, self._window_opens(rhythm))
+
+    def _window_opens(self, rhythm: Rhythm) -> float:
+        if rhythm.step != self.step:  # the limit was changed: what was marked says too little
+            return rhythm.last + self.window
+        back = (self.limit - rhythm.since) // self.step
+        return rhythm.marks[-1 - back] + self.window if 0 <= back < len(rhythm.marks) else 0.0
+
+    def due(self, rhythm: Rhythm, moment: float) -> float:
+        """Return since when a letter that leaves at the moment was due: a late one keeps its place in the rhythm."""
+        return rhythm.due if moment - rhythm.due <= min(self.period, LATE_SECONDS) else moment
+
+    def with_one_more(self, rhythm: Rhythm, at: float) -> Rhythm:
+        """Return the rhythm after a letter that leaves at the moment."""
+        marks, since = (rhythm.marks, rhythm.since + 1) if rhythm.step == self.step else ((), 0)
+        if not marks or since > self.step:
+            marks, since = (*marks, at), 1
+        kept = (self.limit - 1) // self.step + 1
+        return Rhythm(self.due(rhythm, at) + self.interval, at, self.step, since, marks[-kept:])
+
+    def room(self, rhythm: Rhythm, now: float, until: float) -> int:
+        """Return about how many letters may leave from now until a moment."""
+        if rhythm.step != self.step and rhythm.last:
+            return int(until >= self.open_at(rhythm))
+        due = math.floor((until - self.due(rhythm, now)) / self.interval) + 1
+        if until - now >= self.period:
+            return due
+        counting = sum(mark > until - self.window for mark in rhythm.marks)
+        left = (counting - 1) * self.step + rhythm.since if counting else 0
+        return min(due, self.limit - left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +196,12 @@ class Usage:
     """What an account has used; moments are seconds of the database's clock.
 
     Args:
-        second, minute: up to when the letters let go so far have used the pace up.
+        second, minute: the rhythm of the letters let go so far.
         hour, day: grain of time → letters.
     """
 
-    second: float = 0.0
-    minute: float = 0.0
+    second: Rhythm = field(default=Rhythm())
+    minute: Rhythm = field(default=Rhythm())
     hour: Mapping[int, int] = field(default_factory=dict)
     day: Mapping[int, int] = field(default_factory=dict)
 
@@ -121,8 +209,8 @@ class Usage:
     def of(cls, stored: StoredUsage) -> Usage:
         """Read what `stored` wrote."""
         return cls(
-            stored.get("second", 0.0),
-            stored.get("minute", 0.0),
+            Rhythm.of(stored.get("second", {})),
+            Rhythm.of(stored.get("minute", {})),
             {int(one): count for one, count in stored.get("hour", {}).items()},
             {int(one): count for one, count in stored.get("day", {}).items()},
         )
@@ -130,8 +218,8 @@ class Usage:
     def stored(self) -> StoredUsage:
         """Return it as the database keeps it."""
         return {
-            "second": round(self.second, 6),
-            "minute": round(self.minute, 6),
+            "second": self.second.stored(),
+            "minute": self.minute.stored(),
             "hour": {str(one): count for one, count in self.hour.items()},
             "day": {str(one): count for one, count in self.day.items()},
         }
@@ -149,7 +237,7 @@ def next_slot(limits: Limits, usage: Usage, *, now: float) -> Slot:
     """Return the earliest moment at which one more letter may leave."""
     at = now
     for pace in _paces(limits):
-        at = max(at, getattr(usage, pace.name) - pace.tolerance)
+        at = max(at, pace.open_at(_rhythm(usage, pace)))
     for quota in _quotas(limits):
         at = max(at, quota.open_at(getattr(usage, quota.name), at))
     return Slot(at, _with_one_more(limits, usage, at))
@@ -157,10 +245,7 @@ def next_slot(limits: Limits, usage: Usage, *, now: float) -> Slot:
 
 def room(limits: Limits, usage: Usage, *, now: float, horizon: float) -> int:
     """Return how many letters may leave from now until the horizon, in seconds."""
-    paced = [
-        math.floor((now + horizon + pace.tolerance - max(now, getattr(usage, pace.name))) / pace.interval) + 1
-        for pace in _paces(limits)
-    ]
+    paced = [pace.room(_rhythm(usage, pace), now, now + horizon) for pace in _paces(limits)]
     quotas = [quota.limit - quota.used(getattr(usage, quota.name), now) for quota in _quotas(limits)]
     return max(0, min([*paced, *quotas], default=0))
 
@@ -185,6 +270,15 @@ def uses(limits: Limits, usage: Usage, *, now: float) -> list[Use]:
     return found
 
 
+def interval(limits: Limits) -> float:
+    """Return the seconds from letter to letter at the account's even pace; 0 where it has none."""
+    return max((pace.interval for pace in _paces(limits)), default=0.0)
+
+
+def _rhythm(usage: Usage, pace: Pace) -> Rhythm:
+    return usage.second if pace.name == "second" else usage.minute
+
+
 def _paces(limits: Limits) -> Iterator[Pace]:
     if limits.per_second is not None:
         yield Pace("second", limits.per_second, 1.0)
@@ -201,8 +295,8 @@ def _quotas(limits: Limits) -> Iterator[Quota]:
 
 def _with_one_more(limits: Limits, usage: Usage, at: float) -> Usage:
     for pace in _paces(limits):
-        used_until = max(getattr(usage, pace.name), at) + pace.interval
-        usage = replace(usage, second=used_until) if pace.name == "second" else replace(usage, minute=used_until)
+        rhythm = pace.with_one_more(_rhythm(usage, pace), at)
+        usage = replace(usage, second=rhythm) if pace.name == "second" else replace(usage, minute=rhythm)
     # Counted whether or not an hour or a day is limited: a limit that is set later finds what was sent before.
     return replace(usage, hour=_counted(usage.hour, at, HOUR), day=_counted(usage.day, at, DAY))
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
+from apps.accounts import roles
 from apps.accounts.models import Membership, Role, User, Workspace
 from apps.web import navigation, themes
 
@@ -43,11 +44,17 @@ def _may_create(request: HttpRequest) -> bool:
     return user.is_instance_admin or owns_this
 
 
+def _sees_system(request: HttpRequest) -> bool:
+    membership = _membership(request)
+    return membership is not None and roles.allows(membership.role, "system.view")
+
+
 def shell(request: HttpRequest) -> dict[str, Any]:
     """Return what the sidebar, the user menu and the theme need."""
     return {
         "workspace": getattr(request, "workspace", None),
         "here": SimpleLazyObject(lambda: _membership(request)),
+        "sees_system": SimpleLazyObject(lambda: _sees_system(request)),
         "nav": SimpleLazyObject(lambda: _entries(request)),
         "may_create_workspace": SimpleLazyObject(lambda: _may_create(request)),
         "workspaces": SimpleLazyObject(lambda: _workspaces(request)),

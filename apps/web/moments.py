@@ -30,16 +30,20 @@ def _day(local: dt.datetime, today: dt.date) -> str:
 
 
 def words(value: dt.datetime, style: str = "smart") -> str:
-    """Return a moment as text; style is smart, time, seconds, date or full."""
+    """Return a moment as text; style is smart, near (today by its time alone), time, seconds, date, trail or full."""
     local = timezone.localtime(value)
     today = timezone.localtime(clock.now()).date()
     match style:
+        case "near" if local.date() == today:
+            return _clock_time(local)
         case "time":
             return _clock_time(local)
         case "seconds":
             return _clock_time(local, seconds=True)
         case "date":
             return _day(local, today)
+        case "trail":  # to the second today, the day before
+            return words(value, "seconds" if local.date() == today else "smart")
         case "full":
             return f"{formats.date_format(local, _('j M Y'))}, {_clock_time(local, seconds=True)}"
         case _:
@@ -56,6 +60,34 @@ def ago(value: dt.datetime) -> str:
         return ngettext("%(n)s second ago", "%(n)s seconds ago", seconds) % {"n": seconds}
     minutes = int(age / MINUTE)
     return ngettext("%(n)s minute ago", "%(n)s minutes ago", minutes) % {"n": minutes}
+
+
+def span(start: dt.datetime, end: dt.datetime | None) -> SafeString:
+    """Return from when to when: the day once where it is the same, and one moment where the minute is the same."""
+    first = element(start, words(start))
+    if end is None or words(start) == words(end):
+        return first
+    is_one_day = timezone.localtime(start).date() == timezone.localtime(end).date()
+    last = element(end, words(end, "time" if is_one_day else "smart"))
+    return format_html(_("{start} to {end}"), start=first, end=last)
+
+
+def length(seconds: float | None) -> str:
+    """Return a length of time in its largest unit; a dash for none."""
+    if seconds is None:
+        return "–"
+    if seconds < 100:
+        return _("%(n)s s") % {"n": round(seconds)}
+    if seconds < 100 * 60:
+        return _("%(n)s min") % {"n": round(seconds / 60)}
+    if seconds < 72 * 3600:
+        return _("%(n)s h") % {"n": round(seconds / 3600)}
+    return _("%(n)s days") % {"n": round(seconds / 86400)}
+
+
+def length_ago(seconds: float | None) -> str:
+    """Return how long ago something was; a dash for never."""
+    return "–" if seconds is None else _("%(length)s ago") % {"length": length(seconds)}
 
 
 def element(value: dt.datetime | None, text: str) -> SafeString:

@@ -30,13 +30,13 @@ SENDING = _("Sending")
 
 PLACES = (
     Place("web:dashboard", _("Home"), "house", "workspace.view", ("web:dashboard",), letter="h"),
-    Place("campaigns:list", _("Campaigns"), "send", "campaigns.view", ("campaigns:",), letter="c"),
+    Place("campaigns:list", _("Campaigns"), "send", "campaigns.view", ("campaigns:", "tracking:export"), letter="c"),
     Place(
         "campaigns:templates",
         _("Templates"),
         "layout-template",
         "campaigns.view",
-        ("campaigns:template", "campaigns:design"),
+        ("campaigns:template", "campaigns:design", "campaigns:image"),
         letter="t",
     ),
     Place("contacts:list", _("Contacts"), "users", "contacts.view", ("contacts:",), PEOPLE, "p"),
@@ -45,6 +45,7 @@ PLACES = (
     Place("contacts:suppressed", _("Suppressed"), "shield-ban", "contacts.view", ("contacts:suppress",), PEOPLE, "s"),
     Place("smtp:accounts", _("Sending accounts"), "server", "workspace.view", ("smtp:account",), SENDING, "a"),
     Place("smtp:inbox", _("Local inbox"), "inbox", "inbox.view", ("smtp:",), SENDING, "b"),
+    Place("web:system", _("System"), "activity", "system.view", ("web:system",), SENDING, "y"),
 )
 
 

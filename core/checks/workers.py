@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from django.db import connection
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from core import health, pulses, queues
+from core import crew, health, pulses, queues, remedies
 from core.health import Context, Result, Status, register
 from core.models import WorkerProcess
 from settings.celery import QUEUES
 
 _CANARY_SECONDS = 60
 _BEAT_SECONDS = 15
-_SEEN_SECONDS = 30  # a housekeeper writes every 10 s
-_SILENT_SECONDS = 60
-_FORGOTTEN_SECONDS = 600
 _DEEP = 10_000
 
 
 def _start_hint(queue: str) -> str:
     concurrency = " -c 1" if queue == "default" else ""
-    return _("Start a worker: scripts/start, or celery -A core worker -Q %(queue)s%(concurrency)s") % {
+    return _("Start a worker: %(command)s, or celery -A core worker -Q %(queue)s%(concurrency)s") % {
+        "command": remedies.start_workers(),
         "queue": queue,
         "concurrency": concurrency,
     }
@@ -68,39 +64,17 @@ def check_beat(context: Context) -> Result:
         if age is None
         else _("Beat has not ticked for %(seconds)d seconds.") % {"seconds": age}
     )
-    hint = _("Start it: scripts/start, or celery -A core beat. Until then nothing is swept, retried or scheduled.")
+    hint = _("Start it: %(command)s, or celery -A core beat. Until then nothing is swept, retried or scheduled.") % {
+        "command": remedies.start_workers()
+    }
     return Result(Status.CRITICAL, detail, hint)
-
-
-@dataclass(frozen=True, slots=True)
-class _Process:
-    name: str
-    queues: frozenset[str]
-    silent_seconds: float
-    counters: dict[str, object]
-
-
-def _processes() -> list[_Process]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        (now,) = cursor.fetchone()
-    return [
-        _Process(
-            row.name,
-            frozenset(row.queues.replace(",", " ").split()),
-            (now - row.seen_at).total_seconds(),
-            row.counters,
-        )
-        for row in WorkerProcess.objects.order_by("name")
-    ]
 
 
 @register("queues", gettext_lazy("Queues and their consumers"))
 def check_queues(context: Context) -> Result:
     """Compare what waits in the broker with who listens."""
     waiting = queues.depths(QUEUES)
-    alive = [process for process in _processes() if process.silent_seconds <= _SEEN_SECONDS]
-    listeners = {queue: sum(queue in process.queues for process in alive) for queue in QUEUES}
+    listeners = crew.listeners(crew.processes(), QUEUES)
     if deserted := [queue for queue in QUEUES if not listeners[queue]]:
         detail = " ".join(
             _("No worker listens to the queue “%(queue)s”; %(count)d wait.") % {"queue": queue, "count": waiting[queue]}
@@ -120,12 +94,12 @@ def check_queues(context: Context) -> Result:
 @register("pools", gettext_lazy("Worker processes and SMTP pools"))
 def check_pools(context: Context) -> Result:
     """Add up the pools of the living processes, and name those that went silent."""
-    processes = _processes()
-    silent = [p for p in processes if _SILENT_SECONDS < p.silent_seconds <= _FORGOTTEN_SECONDS]
-    alive = [p for p in processes if p.silent_seconds <= _SILENT_SECONDS]
+    processes = crew.processes()
+    silent = [p for p in processes if p.is_silent and p.silent_seconds <= crew.FORGOTTEN_SECONDS]
+    alive = [p for p in processes if not p.is_silent]
     if context.fix:
         WorkerProcess.objects.filter(
-            name__in=[p.name for p in processes if p.silent_seconds > _FORGOTTEN_SECONDS]
+            name__in=[p.name for p in processes if p.silent_seconds > crew.FORGOTTEN_SECONDS]
         ).delete()
     totals = _totals(alive)
     detail = ngettext("%(count)d process", "%(count)d processes", len(alive)) % {"count": len(alive)}
@@ -141,7 +115,7 @@ def check_pools(context: Context) -> Result:
     return Result(Status.OK, detail)
 
 
-def _totals(processes: list[_Process]) -> dict[str, float]:
+def _totals(processes: list[crew.Process]) -> dict[str, float]:
     totals: dict[str, float] = {}
     for process in processes:
         for name, value in process.counters.items():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 
 import pytest
+from django.test import override_settings
+from PIL import Image as PillowImage
 from playwright.sync_api import FrameLocator, Page, expect
 
 from apps.accounts.models import User, Workspace
@@ -175,9 +178,38 @@ def test_the_text_is_made_or_written(open_page: OpenPage, owner: User, draft: Ca
     assert 'Hello {{ first_name or "there" }}' in text.input_value()
     text.fill("Short: {{ unsubscribe_url }}")
     expect(letter(page).get_by_text("Short: #")).to_be_visible(timeout=SLOW)
-    page.get_by_role("button", name="Make it from the HTML").click()
+    page.get_by_role("button", name="Make it again from the HTML").click()
 
     expect(page.locator("textarea[name=text]")).to_have_value("")
+    draft.refresh_from_db()
+    assert (draft.text, draft.html) == ("", GOOD)
+
+
+def test_a_late_save_does_not_replace_the_reader_chosen_meanwhile(
+    open_page: OpenPage, owner: User, draft: Campaign
+) -> None:
+    page = open_page(address(draft), user=owner)
+    expect(letter(page).get_by_text("Hello Marta")).to_be_visible(timeout=SLOW)
+    # The click's own reply never comes: a refresh after a save has overtaken it.
+    page.route(lambda url: "/reader/" in url, lambda route: None, times=1)
+
+    page.locator("#reader-next").click()
+    page.locator(".cm-content").click()
+    page.keyboard.press("ControlOrMeta+End")
+    page.keyboard.insert_text("<p>Later</p>")
+
+    expect(letter(page).get_by_text("Later")).to_be_visible(timeout=SLOW)
+    expect(page.locator("#reader summary b")).to_have_text("nobody@orchard.example")
+
+
+def test_a_separate_text_version_is_said_beside_the_source(open_page: OpenPage, owner: User, draft: Campaign) -> None:
+    drafts.save(draft, changes={"text": "By hand: {{ unsubscribe_url }}"})
+    page = open_page(address(draft), user=owner)
+
+    expect(page.locator("#remarks")).to_contain_text("The text version is separate")
+    page.locator("#remarks").get_by_role("button", name="Make it again from the HTML").click()
+
+    expect(page.locator("#remarks")).not_to_contain_text("separate")
     draft.refresh_from_db()
     assert (draft.text, draft.html) == ("", GOOD)
 
@@ -280,3 +312,31 @@ def test_a_campaign_begins_with_a_design_by_keyboard(
     assert (begun.name, begun.pk == draft.pk) == ("Event invitation", False)
     assert "You are invited" in begun.html
     assert complaints == []
+
+
+def test_an_image_is_uploaded_and_put_in(
+    open_page: OpenPage, owner: User, draft: Campaign, live_server: object, complaints: Complaints
+) -> None:
+    with override_settings(PUBLIC_URL=str(live_server)):
+        page = open_page(address(draft), user=owner)
+        page.locator(".cm-content").click()
+        page.keyboard.press("ControlOrMeta+End")
+        picture = io.BytesIO()
+        PillowImage.new("RGB", (300, 80), "teal").save(picture, "PNG")
+
+        page.get_by_label("An image").set_input_files(
+            {"name": "Harvest.png", "mimeType": "image/png", "buffer": picture.getvalue()}
+        )
+        page.get_by_role("button", name="Upload").click()
+        page.get_by_role("button", name="Put Harvest.png into the email").click(timeout=SLOW)
+        page.keyboard.type("A teal field")
+
+        shown = letter(page).get_by_alt_text("A teal field")
+        expect(shown).to_be_visible(timeout=SLOW)
+        assert shown.evaluate("image => image.naturalWidth") == 300
+        page.get_by_label("An image").set_input_files(
+            {"name": "x.svg", "mimeType": "image/svg+xml", "buffer": b"<svg xmlns='http://www.w3.org/2000/svg'/>"}
+        )
+        page.get_by_role("button", name="Upload").click()
+        expect(page.locator("#images [role=alert]")).to_contain_text("SVG is not taken", timeout=SLOW)
+    assert [said for said in complaints if "422" not in said] == []

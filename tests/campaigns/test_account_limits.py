@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.accounts.models import Workspace
-from apps.campaigns import selectors, situations
+from apps.campaigns import selectors, situations, tally
 from apps.campaigns.models import Campaign, Delivery
 from apps.campaigns.services import batching, dispatch, pacing, stuck, sweeps
 from apps.contacts.models import Suppression
@@ -170,7 +170,7 @@ def test_the_page_says_what_a_full_account_waits_for(sending: Sending, server_sa
     server_says(OK)
     send_all(campaign)
 
-    found = situations.of(campaign, selectors.account(campaign), selectors.pace(campaign))
+    found = situations.of(campaign, selectors.account(campaign), tally.of(campaign).pace)
 
     assert found is not None
     assert (found.kind, "has used up its limit" in found.title) == ("calm", True)
@@ -260,7 +260,7 @@ def test_an_account_that_is_switched_off_carries_nothing(
 
     assert (carried, rung, states(campaign)) == ([], [], Counter(queued=3))
     assert stuck.find(timedelta(minutes=30)) == []
-    found = situations.of(campaign, selectors.account(campaign), selectors.pace(campaign))
+    found = situations.of(campaign, selectors.account(campaign), tally.of(campaign).pace)
     assert found is not None and "switched off" in found.title
 
 

@@ -13,7 +13,7 @@ from django.db import OperationalError, connection
 
 from apps.campaigns import retries
 from apps.campaigns.models import Campaign, Delivery
-from apps.campaigns.services import claims, dispatch, outcomes, spool
+from apps.campaigns.services import claims, dispatch, outcomes, proofs, spool
 from apps.campaigns.services.claims import Claimed
 from apps.contacts.models import Suppression
 from apps.smtp.config import TransportConfig
@@ -134,7 +134,8 @@ def test_a_result_without_the_token_changes_nothing(sending: Sending) -> None:
     claims.mark(claimed)
     Delivery.objects.update(token=9)
 
-    assert outcomes.write(outcomes.interpret(claimed, Accepted(OK), was_marked=True)) is False
+    refused = Rejected(Stage.DOT, Reply(554, "5.7.1", "no"), FailureClass.POLICY_REPUTATION)
+    assert outcomes.write(outcomes.interpret(claimed, refused, was_marked=True)) is False
     letter.refresh_from_db()
     assert letter.state == "committing"
 
@@ -204,8 +205,8 @@ def test_a_replay_that_fails_keeps_every_line(tmp_path: Path, settings: Any) -> 
 def test_something_that_came_back_closes_an_unconfirmed_letter(sending: Sending) -> None:
     letter = carried(sending, Unknown(Stage.DOT, "closed"), marked=True)
 
-    assert outcomes.proven(letter.pk, by="open") is True
-    assert outcomes.proven(letter.pk, by="open") is False
+    assert proofs.arrived(letter.pk, by="open") is True
+    assert proofs.arrived(letter.pk, by="open") is False
     letter.refresh_from_db()
     assert (letter.state, letter.reason) == ("sent", "proven_by_open")
 

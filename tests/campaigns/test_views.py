@@ -283,7 +283,7 @@ def test_the_preview_can_do_nothing(owner_client: Client, draft: Campaign, make_
         reply = owner_client.get(at(draft, "preview/") + query)
 
         assert reply.headers["Content-Security-Policy"] == (
-            "sandbox; default-src 'none'; img-src https: data:; style-src 'unsafe-inline'"
+            "sandbox; default-src 'none'; img-src https: data: http://localhost:8000/i/; style-src 'unsafe-inline'"
         )
         assert reply.headers["X-Content-Type-Options"] == "nosniff"
         assert reply.headers["X-Frame-Options"] == "SAMEORIGIN"
@@ -457,7 +457,8 @@ def test_a_test_to_nonsense_is_refused(owner_client: Client, draft: Campaign, th
     crowd = owner_client.post(at(draft, "tests/send/"), {"to": ",".join(f"p{n}@x.example" for n in range(11))})
     across = owner_client.post(at(draft, "tests/send/"), {"to": "a@x.example", "reader": foreign.uuid})
 
-    assert [reply.status_code for reply in (nonsense, crowd, across)] == [422, 422, 404]
+    assert [reply.status_code for reply in (nonsense, crowd, across)] == [422, 422, 422]
+    assert "Nobody in this workspace" in across.content.decode()
     assert "Not an email address" in nonsense.content.decode()
     assert not Delivery.objects.exists()
 

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from apps.accounts.models import User
-from apps.campaigns import chronicle, selectors
+from apps.campaigns import chronicle, forecast, pace_graph, selectors, tally
 from apps.campaigns.models import Campaign, CampaignEntry, Delivery
 from apps.campaigns.services import history, lifecycle
 from core import clock
@@ -181,17 +181,20 @@ def test_a_quiet_campaign_is_noticed_and_a_waiting_one_is_not(owner_client: Clie
 
 
 def test_the_pace_is_what_moved_in_the_last_minute(sending: Sending) -> None:
-    campaign = sending(5, started_at=Now() - dt.timedelta(minutes=2))
+    two_minutes_ago = Now() - dt.timedelta(minutes=2)
+    campaign = sending(5, started_at=two_minutes_ago, moved_at=two_minutes_ago)
     now_sent, then_sent, skipped, *_rest = letters(campaign)
     settle(now_sent, "sent")
     settle(then_sent, "sent")
     Delivery.objects.filter(pk=then_sent.pk).update(moved_at=Now() - dt.timedelta(minutes=2))
     settle(skipped, "skipped")
 
-    pace = selectors.pace(campaign)
+    counted = tally.of(campaign)
+    pace = counted.pace
+    about = forecast.of(campaign, counted, pace_graph.of(campaign, pace)).done_about
 
-    assert (pace.per_minute, pace.mean_per_minute, pace.due) == (1, 1, 2)
-    assert pace.done_about is not None and pace.done_about > clock.now() + dt.timedelta(seconds=90)
+    assert (pace.last_minute, pace.mean_per_minute, pace.due) == (1, 1, 2)
+    assert about is not None and about > clock.now() + dt.timedelta(seconds=90)
     assert pace.next_due_at is None
 
 
@@ -268,7 +271,7 @@ def test_the_report_is_cheap(owner_client: Client, sending: Sending, django_asse
 
 @pytest.mark.parametrize(
     ("index", "answer"),
-    [(0, "Yes, as far as anybody can tell"), (1, "No."), (2, "No, it was not sent."), (3, "We cannot know.")],
+    [(0, "Yes. Accepted at "), (1, "No."), (2, "No, it was not sent."), (3, "We cannot know.")],
 )
 def test_one_persons_fate_is_answered_first(owner_client: Client, closed: Campaign, index: int, answer: str) -> None:
     letter = letters(closed)[index]
@@ -287,7 +290,7 @@ def test_a_waiting_person_is_told_the_next_try(owner_client: Client, sending: Se
     html = owner_client.get(at(campaign, f"people/{letters(campaign)[0].uuid}/")).content.decode()
 
     assert "<b>Not yet." in html
-    assert "Next try" in html and "451 4.7.1 Come back later" in html
+    assert "Second try" in html and "451 4.7.1 Come back later" in html
 
 
 def test_a_letter_of_another_campaign_is_not_found(owner_client: Client, closed: Campaign) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,29 +14,9 @@ from apps.accounts.models import User, Workspace
 from apps.contacts.models import Contact, ContactList, ImportChunk, ImportJob, ImportReject, ImportSeen, Subscription
 from apps.contacts.services import import_rows, imports, subscriptions, suppression
 from core.errors import InvalidTransitionError, NotFoundError
-from tests.contacts.conftest import Rung
+from tests.contacts.conftest import Rung, Upload
 
 pytestmark = pytest.mark.django_db
-
-Upload = Callable[..., ImportJob]
-
-
-@pytest.fixture
-def upload(workspace: Workspace, contact_list: ContactList, owner: User) -> Upload:
-    def make(text: str | bytes, *, encoding: str = "utf-8", **options: Any) -> ImportJob:
-        data = text if isinstance(text, bytes) else text.encode(encoding)
-        given = {"file_name": "people.csv", "contact_list": contact_list, "by": owner, "consent": "Signed at our stand"}
-        return imports.upload(workspace, io.BytesIO(data), **{**given, **options})
-
-    return make
-
-
-@pytest.fixture
-def bring(upload: Upload) -> Upload:
-    def run(text: str | bytes, *, mapping: dict[int, str] | None = None, **options: Any) -> ImportJob:
-        return imports.run_to_end(imports.start(upload(text, **options), mapping=mapping))
-
-    return run
 
 
 def five_hundred_rows() -> str:

@@ -72,7 +72,7 @@ def test_lists_have_a_name_of_their_own(workspace: Workspace) -> None:
 
     for attempt in ("", "News"):
         with pytest.raises(lists.ListNameError):
-            lists.rename(second, name=attempt)
+            lists.change(second, name=attempt)
 
     assert [one.name for one in ContactList.objects.order_by("pk")] == ["News", "Events"]
     assert first.name == "News"

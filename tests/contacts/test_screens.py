@@ -16,9 +16,9 @@ from django.urls import reverse
 
 from apps.accounts.models import User, Workspace
 from apps.contacts import uploads
+from apps.contacts.csv.cells import as_text
 from apps.contacts.models import Contact, ContactList, ImportJob, Subscription, Suppression
 from apps.contacts.services import imports, subscriptions, suppression
-from apps.contacts.views.imports import as_text
 from tests.contacts.conftest import Rung
 
 pytestmark = pytest.mark.django_db
@@ -126,7 +126,7 @@ class TestPeople:
         contact = make_contact("ann@x.example", subscribed=False)
         key, chosen = {"contact_uuid": contact.uuid}, {"contact_list": str(contact_list.uuid)}
 
-        owner_client.post(url("edit", **key), {"first_name": "Ann", "last_name": "Lee"})
+        owner_client.post(url("edit", **key), {"email": "ann@x.example", "first_name": "Ann", "last_name": "Lee"})
         owner_client.post(url("subscribe", **key), chosen)
         assert Subscription.objects.get().state == "confirmed"
         owner_client.post(url("unsubscribe", **key), chosen)
@@ -165,8 +165,9 @@ class TestPeople:
     def test_deletes(self, owner_client: Client, make_contact: MakeContact) -> None:
         contact = make_contact("ann@x.example")
 
-        owner_client.post(url("delete", contact_uuid=contact.uuid))
-
+        owner_client.post(url("delete", contact_uuid=contact.uuid), {"typed": "bob@x.example"})
+        assert Contact.objects.exists()
+        owner_client.post(url("delete", contact_uuid=contact.uuid), {"typed": "Ann@x.example"})
         assert not Contact.objects.exists()
 
     def test_a_viewer_looks_and_touches_nothing(self, colleague_client: Client, make_contact: MakeContact) -> None:
@@ -204,19 +205,24 @@ class TestLists:
 
 class TestSuppressed:
     def test_adds_finds_and_lifts(self, owner_client: Client, workspace: Workspace) -> None:
-        owner_client.post(url("suppression_add"), {"email": "Ann@x.example", "note": "asked by phone"})
+        owner_client.post(url("suppression_add"), {"emails": "Ann@x.example", "note": "asked by phone"})
         page = text(owner_client.get(url("suppressed"), {"q": "ann"}))
         assert "asked by phone" in page
         assert "Lift" in page
 
-        owner_client.post(url("suppression_remove", suppression_id=Suppression.objects.get().pk))
+        address = url("suppression_remove", suppression_id=Suppression.objects.get().pk)
+        assert "Why" in text(owner_client.get(address))
+        assert owner_client.post(address, {"why": ""}).status_code == 422
+        owner_client.post(address, {"why": "a new mailbox"})
 
         assert not Suppression.objects.exists()
 
     def test_says_why_a_complaint_stays(self, owner_client: Client, workspace: Workspace) -> None:
         made = suppression.add(workspace.pk, email="ann@x.example", reason="complaint")
 
-        answer = owner_client.post(url("suppression_remove", suppression_id=made.pk), follow=True)
+        address = url("suppression_remove", suppression_id=made.pk)
+        assert "This suppression stays." in text(owner_client.get(address))
+        answer = owner_client.post(address, {"why": "please"}, follow=True)
 
         assert "cannot be lifted" in text(answer)
         assert Suppression.objects.count() == 1
@@ -249,8 +255,14 @@ class TestImport:
         assert "Надежда" in columns
         assert "3 recognised" in columns
 
+        owner_client.post(url("import_check", **key), self.form(contact_list))
+        looked = text(owner_client.get(url("import_detail", **key)))
+        assert "Import 2 people" in looked
+        assert "There is no address." in looked
+        assert not Contact.objects.exists()
+
         with django_capture_on_commit_callbacks(execute=True):
-            owner_client.post(url("import_start", **key), self.form(contact_list))
+            owner_client.post(url("import_start", **key))
         assert rung == [(imports.RUN_TASK, [(job.pk,)])]
         running = text(owner_client.get(url("import_detail", **key)))
         assert 'hx-trigger="poll"' in running
@@ -268,7 +280,7 @@ class TestImport:
     def test_makes_the_new_list_only_when_it_starts(self, owner_client: Client, workspace: Workspace) -> None:
         self.upload(owner_client)
         job = ImportJob.objects.get()
-        address = url("import_start", importjob_uuid=job.uuid)
+        address = url("import_check", importjob_uuid=job.uuid)
 
         refused = owner_client.post(address, self.form(None, new_list="Fair", column_1="attr:x_y"))
         assert refused.status_code == 422
@@ -277,6 +289,8 @@ class TestImport:
         assert not ContactList.objects.exists()
 
         owner_client.post(address, self.form(None, new_list="Fair"))
+        assert not ContactList.objects.exists()
+        owner_client.post(url("import_start", importjob_uuid=job.uuid))
         job.refresh_from_db()
         assert (job.state, ContactList.objects.get()) == ("running", job.contact_list)
 
@@ -285,7 +299,7 @@ class TestImport:
         self.upload(owner_client)
         job = ImportJob.objects.get()
 
-        answer = owner_client.post(url("import_start", importjob_uuid=job.uuid), self.form(foreign))
+        answer = owner_client.post(url("import_check", importjob_uuid=job.uuid), self.form(foreign))
 
         assert answer.status_code == 422
         job.refresh_from_db()
@@ -296,7 +310,7 @@ class TestImport:
         form = self.form(contact_list)
         del form["agreed"]
 
-        answer = owner_client.post(url("import_start", importjob_uuid=ImportJob.objects.get().uuid), form)
+        answer = owner_client.post(url("import_check", importjob_uuid=ImportJob.objects.get().uuid), form)
 
         assert "Without their consent" in text(answer)
         assert ImportJob.objects.get().state == "uploaded"

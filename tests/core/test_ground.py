@@ -68,6 +68,13 @@ def test_a_password_is_encrypted_at_rest_and_survives_a_key_rotation(workspace: 
     "line",
     [
         "to claire.fontaine@example.com failed",
+        "RCPT TO:<x.claire@exämple.com>",
+        "mail for клэр.claire@почта.рф",
+        "'उप claire@उदाहरण.भारत'",
+        '"claire of rome"@example.com said no',
+        '"cla\\"ire claire"@example.com',
+        "to=-claire!x%y@[192.0.2.1]",
+        ".claire@example.com",
         "postgresql://vash:hunter2@localhost/db",
         "password=hunter2",
         "{'api_key': 'hunter2'}",
@@ -87,6 +94,13 @@ def test_log_lines_are_masked(line: str) -> None:
 
     shown = record.getMessage()
     assert "hunter2" not in shown and "claire" not in shown and "AAAAAAAA" not in shown
+
+
+def test_what_is_no_address_stays_as_it_is() -> None:
+    line = 'user@host in class=a@b, 3 @ 4, "quoted" and https://x.example/@someone, ' + "a." * 20_000
+
+    assert redaction.redact(line) == line
+    assert redaction.redact("ann@example.com.") == "a…@example.com."
 
 
 def test_draining_is_seen_and_forgotten() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.smtp import bounces
+from apps.smtp import bounces, refusals
 from apps.smtp.outcome import Deferred, FailureClass, Rejected, Reply, Stage
 from apps.smtp.replies import parse
 
@@ -19,76 +22,49 @@ def reply_of(text: str) -> Reply:
     return parse([text.encode()])
 
 
-SEEN = [
-    # perm_recipient: at RCPT only, and only what says that the recipient is the trouble
-    (Stage.RCPT, "550 5.1.1 The email account that you tried to reach does not exist", F.PERM_RECIPIENT),
-    (Stage.RCPT, "550 5.1.10 RESOLVER.ADR.RecipientNotFound", F.PERM_RECIPIENT),
-    (Stage.RCPT, "556 5.1.10 Domain has a null MX", F.PERM_RECIPIENT),
-    (Stage.RCPT, "550 5.2.1 The email account is disabled", F.PERM_RECIPIENT),
-    (Stage.RCPT, "550 No such user here", F.PERM_RECIPIENT),
-    (Stage.RCPT, "550 Requested action not taken: mailbox unavailable", F.PERM_RECIPIENT),
-    (Stage.RCPT, "550 5.1.0 Address rejected: user unknown", F.PERM_RECIPIENT),
-    (Stage.DOT, "550 5.1.1 User unknown", F.PERM_RECIPIENT),
-    # not the recipient, whatever the first digit says
-    (Stage.RCPT, "550 Rejected", F.TRANSIENT_RECIPIENT),
-    (Stage.RCPT, "550 5.4.1 Recipient address rejected: Access denied", F.TRANSIENT_RECIPIENT),
-    (Stage.RCPT, "554 5.7.1 Service unavailable; blocked using zen.spamhaus.org", F.POLICY_REPUTATION),
-    (Stage.RCPT, "554 5.7.1 <a@b.example>: Relay access denied", F.ACCOUNT),
-    (Stage.RCPT, "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain", F.ACCOUNT),
-    (Stage.RCPT, "530 5.7.0 Authentication required", F.ACCOUNT),
-    # quota
-    (Stage.RCPT, "452 4.2.2 The email account that you tried to reach is over quota", F.QUOTA),
-    (Stage.RCPT, "552 5.2.2 Mailbox full", F.QUOTA),
-    (Stage.RCPT, "550 Mailbox is full", F.QUOTA),
-    (Stage.DOT, "452 4.3.1 Insufficient system storage", F.QUOTA),
-    # passing, about this recipient
-    (Stage.RCPT, "450 4.2.0 Greylisted, see https://example.org", F.TRANSIENT_RECIPIENT),
-    (Stage.RCPT, "451 4.7.1 Greylisting in action, please come back in 300 seconds", F.TRANSIENT_RECIPIENT),
-    (Stage.RCPT, "451 4.7.1 Please try again later", F.TRANSIENT_RECIPIENT),
-    (Stage.RCPT, "450 4.2.1 Mailbox busy", F.TRANSIENT_RECIPIENT),
-    # passing, about the way there
-    (Stage.RCPT, "421 4.3.2 Service shutting down", F.TRANSIENT_DEST),
-    (Stage.DATA, "451 4.3.0 Temporary system problem", F.TRANSIENT_DEST),
-    (Stage.RCPT, "450 4.4.3 Host not found, try again", F.TRANSIENT_DEST),
-    # rate
-    (Stage.MAIL, "421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred", F.POLICY_RATE),
-    (Stage.DOT, "421 4.7.28 Our system has detected an unusual rate of mail", F.POLICY_RATE),
-    (Stage.BANNER, "421 4.7.0 Too many connections from your host", F.POLICY_RATE),
-    (Stage.MAIL, "451 4.7.650 The mail server has been temporarily rate limited", F.POLICY_RATE),
-    (Stage.CONNECT, "451 Server busy. Please try again later", F.POLICY_RATE),
-    # our domain's records
-    (Stage.DOT, "550 5.7.26 This mail is unauthenticated", F.POLICY_AUTH),
-    (Stage.DOT, "421 4.7.26 This mail is unauthenticated", F.POLICY_AUTH),
-    (Stage.DOT, "550 5.7.515 Access denied, sending domain does not meet the required level", F.POLICY_AUTH),
-    (Stage.RCPT, "550 5.7.1 Unauthenticated email from example.org is not accepted due to DMARC", F.POLICY_AUTH),
-    (Stage.MAIL, "451 4.7.23 The sending IP does not have a PTR record", F.POLICY_AUTH),
-    # reputation and content
-    (Stage.DOT, "554 5.7.1 [BL] Blacklisted", F.POLICY_REPUTATION),
-    (Stage.DOT, "554 Message rejected: content looks like spam", F.POLICY_REPUTATION),
-    # the letter
-    (Stage.MAIL, "552 5.3.4 Message size exceeds fixed limit", F.MESSAGE),
-    (Stage.DOT, "552 Message exceeds maximum size", F.MESSAGE),
-    (Stage.DOT, "554 5.6.0 Malformed message", F.MESSAGE),
-    # the account
-    (Stage.AUTH, "535 5.7.8 Username and Password not accepted", F.ACCOUNT),
-    (Stage.AUTH, "454 4.7.0 Temporary authentication failure", F.ACCOUNT),
-    (Stage.AUTH, "504 5.5.4 Mechanism not supported", F.ACCOUNT),
-    (Stage.MAIL, "550 5.1.8 Sender not allowed", F.ACCOUNT),
-    (Stage.MAIL, "553 Sender address rejected: not owned by user", F.ACCOUNT),
-    (Stage.DOT, "550 5.4.5 Daily user sending limit exceeded", F.ACCOUNT),
-    (Stage.RCPT, "452 4.5.3 You have exceeded your daily sending quota", F.ACCOUNT),
-    (Stage.BANNER, "554 No SMTP service here", F.ACCOUNT),
-    # the protocol
-    (Stage.RCPT, "503 5.5.1 Bad sequence of commands", F.PROTOCOL),
-    (Stage.MAIL, "555 5.5.4 Parameters not recognised", F.PROTOCOL),
-    (Stage.DATA, "250 What?", F.PROTOCOL),
-    (Stage.EHLO, "502 Not implemented", F.PROTOCOL),
+RULES = [(number, rule, example) for number, rule in enumerate(bounces.table().rules) for example in rule.examples]
+
+
+@pytest.mark.parametrize(("number", "rule", "example"), RULES, ids=[example[1][:50] for _, _, example in RULES])
+def test_each_example_is_decided_by_the_rule_it_stands_at(
+    number: int, rule: refusals.Rule, example: tuple[Stage, str]
+) -> None:
+    stage, text = example
+
+    deciding = next(place for place, one in enumerate(bounces.table().rules) if one.matches(stage, reply_of(text)))
+
+    assert deciding == number
+    assert bounces.classify(stage, reply_of(text)) is rule.failure
+
+
+def test_every_rule_has_an_example() -> None:
+    assert [rule for rule in bounces.table().rules if not rule.examples] == []
+
+
+# What must never cost a contact, however like an unknown recipient it looks.
+OURS = [
+    "550 5.1.1 <bounce@example.org>: Sender address rejected: User unknown in virtual mailbox table",
+    "550 Sender address rejected: Domain not found",
+    "550 5.1.8 <bounce@example.org>: Sender address rejected: Domain not found",
+    "550 5.1.1 Blocked using Spamhaus: recipient not found",
+    "550 5.7.515 Access denied, recipient unknown",
+    "550 5.7.26 Unauthenticated email: user unknown",
+    "550 5.7.1 Your account has been disabled",
+    "550 Your account is disabled",
+    "550 5.2.1 Your account has been suspended",
+    "554 5.7.1 <mail.example.org>: Helo command rejected: Host not found",
+    "530 5.7.0 Authentication required: user unknown",
+    "535 5.1.1 User unknown",
+    "550 5.4.5 Daily sending quota exceeded for this address: user unknown",
+    "550 relaying denied, no such user here",
+    "550 Requested action not taken: mailbox unavailable",
+    "550 5.4.1 Recipient address rejected: Access denied",
 ]
 
 
-@pytest.mark.parametrize(("stage", "text", "failure"), SEEN, ids=lambda value: str(value)[:40])
-def test_a_reply_means_what_the_table_says(stage: Stage, text: str, failure: FailureClass) -> None:
-    assert bounces.classify(stage, reply_of(text)) is failure
+@pytest.mark.parametrize("text", OURS)
+def test_our_own_trouble_is_never_taken_for_an_unknown_recipient(text: str) -> None:
+    assert not bounces.suppresses(Stage.RCPT, bounces.classify(Stage.RCPT, reply_of(text)))
 
 
 @given(
@@ -118,8 +94,101 @@ def test_no_code_below_500_and_nothing_about_us_ever_ends_a_letter() -> None:
 
 
 def test_every_class_has_an_effect_and_words() -> None:
-    assert set(bounces.EFFECTS) == set(bounces.EXPLANATIONS) == set(F)
+    assert set(bounces.table().effects) == set(bounces.EXPLANATIONS) == set(F)
     assert all(str(words).endswith(".") for words in bounces.EXPLANATIONS.values())
+
+
+def test_only_an_unknown_recipient_costs_a_contact_and_only_a_sign_in_an_account() -> None:
+    effects = bounces.table().effects
+
+    assert [failure for failure, does in effects.items() if does.contact == "suppress"] == [F.PERM_RECIPIENT]
+    assert [failure for failure, does in effects.items() if does.account] == [F.ACCOUNT]
+    assert [failure for failure, does in effects.items() if does.lane] == [
+        F.TRANSIENT_DEST,
+        F.POLICY_RATE,
+        F.POLICY_REPUTATION,
+    ]
+    assert [failure for failure, does in effects.items() if does.max_tries] == [F.PROTOCOL]
+
+
+def test_what_is_refused_before_the_letter_is_offered_never_counts() -> None:
+    stages = [Stage.CONNECT, Stage.BANNER, Stage.EHLO, Stage.STARTTLS, Stage.AUTH, Stage.RESET, Stage.QUIT]
+
+    assert not any(getattr(bounces.refused(stage, Reply(500, "", "What?")), "counted", False) for stage in stages)
+    assert not any(bounces.interrupted(stage, "garbage").counted for stage in stages)
+    assert bounces.interrupted(Stage.RCPT, "garbage").counted
+
+
+# an installation's own rules
+
+
+OWN = """
+[texts]
+odd = ['come back on (?:mon|tues)day']
+
+[[rule]]
+class = "transient_recipient"
+codes = [550, "553-554"]
+stages = ["recipient"]
+text = "@odd"
+"""
+
+
+@pytest.fixture
+def own_rules(tmp_path: Path) -> Iterator[Callable[[str], None]]:
+    def write(text: str) -> None:
+        path = tmp_path / "refusals.toml"
+        path.write_text(text)
+        bounces.extend(path)
+
+    yield write
+    (tmp_path / "empty.toml").write_text("")
+    bounces.extend(tmp_path / "empty.toml")
+
+
+def test_own_rules_stand_above_the_others(own_rules: Callable[[str], None]) -> None:
+    odd = reply_of("550 5.1.1 Come back on Monday")
+    assert bounces.classify(Stage.RCPT, odd) is F.PERM_RECIPIENT
+
+    own_rules(OWN)
+
+    assert bounces.classify(Stage.RCPT, odd) is F.TRANSIENT_RECIPIENT
+    assert bounces.classify(Stage.DOT, odd) is F.PERM_RECIPIENT
+    assert bounces.classify(Stage.RCPT, reply_of("550 5.1.1 No such user")) is F.PERM_RECIPIENT
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[[rule]", "no TOML"),
+        ("[[rule]]\nclass = 'nonsense'", "Rule 1"),
+        ("[[rule]]\nclass = 'quota'\ncodes = ['5x5']", "5x5"),
+        ("[[rule]]\nclass = 'quota'\nstages = ['dinner']", "dinner"),
+        ("[[rule]]\nclass = 'quota'\ntext = '@nobody'", "nobody"),
+        ("[[rule]]\nclass = 'quota'\ntext = '('", "Rule 1"),
+        ("[[rule]]\nclass = 'quota'\nwhen = 1", "unknown key 'when'"),
+        ("[class.account]\ncontact = 'suppress'", "rules only"),
+    ],
+)
+def test_own_rules_that_cannot_be_read_are_refused_with_the_place(
+    own_rules: Callable[[str], None], text: str, says: str
+) -> None:
+    with pytest.raises(refusals.RefusalTableError, match=re.escape(says)) as refused:
+        own_rules(text)
+
+    assert "refusals.toml" in refused.value.message
+    assert bounces.table().rules == refusals.built_in().rules
+
+
+def test_the_page_says_what_every_class_does() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operations" / "refusals.md").read_text()
+
+    for failure, does in bounces.table().effects.items():
+        (line,) = [line for line in page.splitlines() if line.startswith(f"| `{failure}`")]
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        assert cells[2].startswith(does.row), line
+        assert cells[3].startswith(does.contact.removesuffix("s")), line
+        assert cells[4:7] == [does.lane or "–", does.account or "–", does.campaign or "–"], line
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_every_fault_at_every_stage_is_classified(stage: str, action: str, pipel
         assert isinstance(outcome, Deferred)
         assert (outcome.stage, outcome.failure) == (seen, failure)
         assert (outcome.reply is None) == (action in BREAKS)
-        assert outcome.counted == (failure in (F.PROTOCOL, F.TRANSIENT_RECIPIENT))
+        assert outcome.counted == (stage not in BEFORE_LETTER and failure in (F.PROTOCOL, F.TRANSIENT_RECIPIENT))
     if not isinstance(outcome, Unknown):
         suppressed = bounces.suppresses(outcome.stage, outcome.failure) if not isinstance(outcome, Accepted) else False
         assert suppressed == (stage == "rcpt" and action.startswith("550 5.1.1"))

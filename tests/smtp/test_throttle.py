@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Iterable
+from itertools import cycle, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -15,10 +16,12 @@ START = 1_800_000_000.0
 PERIODS = {"per_second": 1.0, "per_minute": 60.0, "per_hour": 3600.0, "per_day": 86400.0}
 
 
-def sent(limits: Limits, *, until: float, pauses: list[float] | None = None, at_most: int = 100_000) -> list[float]:
+def sent(
+    limits: Limits, *, until: float, pauses: Iterable[float] = (), at_most: int = 100_000, usage: Usage | None = None
+) -> list[float]:
     """Send whenever the limits let a letter go, with rests in between; return the moments."""
-    usage, moment, moments = Usage(), START, []
-    rests = iter(pauses or [])
+    usage, moment, moments = usage or Usage(), START, []
+    rests = iter(pauses)
     while len(moments) < at_most:
         moment += next(rests, 0.0)
         slot = throttle.next_slot(limits, usage, now=moment)
@@ -57,6 +60,45 @@ def test_two_a_second_leave_half_a_second_apart() -> None:
     gaps = [later - earlier for earlier, later in pairwise(moments)]
     assert min(gaps) >= 0.5
     assert max(gaps) < 0.52
+
+
+@pytest.mark.parametrize(("name", "limit"), [("per_second", 8), ("per_second", 120), ("per_minute", 30)])
+def test_a_late_letter_costs_the_ones_behind_it_nothing(name: str, limit: int) -> None:
+    period = PERIODS[name]
+    every_tenth = cycle([0.0] * 9 + [1.6 * period / limit])
+
+    moments = sent(Limits(**{name: limit}), until=period * 20, pauses=every_tenth)
+
+    gaps = [later - earlier for earlier, later in pairwise(moments)]
+    assert most_in_a_window(moments, period) <= limit
+    assert len(moments) >= limit * 20 * 0.95
+    assert max(gaps) > 1.4 * period / limit
+
+
+def test_time_without_letters_earns_nothing() -> None:
+    moments = sent(Limits(per_minute=60), until=30, pauses=[0.0, 5.0])
+
+    gaps = [later - earlier for earlier, later in pairwise(moments)]
+    assert gaps[0] == pytest.approx(5.0)
+    assert min(gaps) >= 1.0
+
+
+@pytest.mark.parametrize(("before", "after"), [(40, 400), (400, 40), (2, 8), (8, 2)])
+def test_a_changed_limit_holds_for_what_was_sent_before(before: int, after: int) -> None:
+    usage, moment, moments = Usage(), START, []
+    for limit in [before] * 60 + [after] * 60:
+        slot = throttle.next_slot(Limits(per_second=limit), usage, now=moment)
+        usage, moment = Usage.of(slot.usage.stored()), slot.at
+        moments.append(moment)
+
+    assert most_in_a_window(moments[60:], 1.0) <= after
+    assert most_in_a_window(moments, 1.0) <= max(before, after)
+
+
+def test_a_row_in_its_first_form_is_read() -> None:
+    old = Usage.of({"second": 17.5, "minute": 0.0, "hour": {"30000000": 3}, "day": {}})  # type: ignore[typeddict-item]
+
+    assert (old.second, old.hour) == (throttle.Rhythm(), {30000000: 3})
 
 
 @settings(deadline=None, max_examples=50)
@@ -114,7 +156,9 @@ def test_room_is_what_may_really_leave(limit: int, horizon: float, already: int)
     leaving = 0
     while (slot := throttle.next_slot(limits, usage, now=START)).at <= START + horizon and leaving <= room:
         usage, leaving = slot.usage, leaving + 1
-    assert abs(leaving - room) <= 1
+    # Of a limit above 50 not every letter is remembered, which costs it up to two of a hundred.
+    step = limit // throttle.MARKS
+    assert abs(leaving - room) <= 1 + step + (room // 40 if step else 0)
 
 
 def test_no_limit_is_no_limit() -> None:

@@ -96,9 +96,13 @@ def test_closes_a_letter_that_was_opened_before_it_became_unconfirmed(make_deliv
     opened = make_delivery("o@orchard.example", state="unconfirmed")
     scanned = make_delivery("s@orchard.example", state="unconfirmed")
     add(opened, "open")
+    left = make_delivery("l@orchard.example", state="unconfirmed")
     add(scanned, "click", link=0, is_machine=True, machine_reason="agent")
+    add(left, "unsubscribe", is_machine=True, machine_reason="agent")
 
-    assert effects.prove_arrivals() == 1
+    assert effects.prove_arrivals() == 2
+    left.refresh_from_db()
+    assert (left.state, left.reason) == ("sent", "proven_by_unsubscribe")
     opened.refresh_from_db()
     scanned.refresh_from_db()
     assert (opened.state, scanned.state) == ("sent", "unconfirmed")

@@ -200,18 +200,37 @@ def test_refuses_a_body_beyond_eight_kilobytes(recipient, delivery):
     assert states() == ["confirmed"]
 
 
-def test_speaks_the_visitors_language(recipient, delivery):
+def test_offers_no_language_without_a_catalogue(recipient, delivery):
+    page = recipient.get(url(delivery) + "?lang=ru", headers={"Accept-Language": "uk"}).content.decode()
+
+    assert '<html lang="en"' in page
+    assert "hreflang" not in page
+
+
+def test_speaks_the_visitors_language(recipient, delivery, settings):
+    settings.LANGUAGES = [("en", "English"), ("ru", "Russian"), ("uk", "Ukrainian")]
     page = recipient.get(url(delivery), headers={"Accept-Language": "uk"})
     chosen = recipient.get(url(delivery) + "?lang=ru", headers={"Accept-Language": "uk"})
 
     assert '<html lang="uk"' in page.content.decode()
     assert '<html lang="ru"' in chosen.content.decode()
     assert 'action="?lang=ru"' in chosen.content.decode()
+    assert 'hreflang="uk"' in chosen.content.decode()
     assert not chosen.cookies
 
 
-def test_an_unconfirmed_letter_is_proven_by_its_reader(recipient, make_delivery):
+@pytest.mark.parametrize("agent", ["Mozilla/5.0 (X11) Firefox/140.0", "GoogleBot/2.1", ""])
+def test_an_unconfirmed_letter_is_proven_by_its_reader(recipient, make_delivery, agent):
     letter = make_delivery(state="unconfirmed", sent_at=None)
+
+    recipient.post(url(letter), ONE_CLICK, headers={"User-Agent": agent})
+
+    letter.refresh_from_db()
+    assert (letter.state, letter.reason) == ("sent", "proven_by_unsubscribe")
+
+
+def test_a_letter_that_waits_for_its_one_more_try_is_proven_too(recipient, make_delivery):
+    letter = make_delivery(state="queued", policy="retry_once", ambiguous_count=1, sent_at=None)
 
     recipient.post(url(letter), ONE_CLICK)
 

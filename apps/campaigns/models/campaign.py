@@ -78,11 +78,15 @@ class Campaign(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
     scheduled_at = models.DateTimeField(null=True)
+    # Whether a person chose that moment: found long after it, the campaign asks instead of leaving.
+    is_appointed = models.BooleanField(default=False)
     rung_at = models.DateTimeField(null=True)
     moved_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     resets = models.IntegerField(default=0)
+    # Put away by a person: out of the lists, with everything it has.
+    archived_at = models.DateTimeField(null=True)
 
     class Meta:
         indexes = [

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from apps.accounts.models import Workspace
+from apps.accounts.models import User, Workspace
 from apps.campaigns.models.campaign import Campaign, ContentVersion
 from apps.campaigns.states import DeliveryKind, DeliveryState
 from apps.contacts.models import Contact
@@ -42,9 +43,9 @@ class Batch(models.Model):
 class Delivery(models.Model):
     """One letter to one person: the row whose state is the truth.
 
-    Only the statements in `services/claims.py`, `services/outcomes.py`, `services/sweeps.py` and the reset in
-    `services/stuck.py` change `state`; every one of them asks and changes at once, by the database's clock, and raises
-    `token` when the row changes hands.
+    Only the statements in `services/claims.py`, `services/outcomes.py`, `services/sweeps.py`, `services/proofs.py`,
+    `services/second_tries.py` and the reset in `services/stuck.py` change `state`; every one of them asks and changes
+    at once, by the database's clock, and raises `token` when the row changes hands.
     """
 
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="deliveries")
@@ -61,6 +62,8 @@ class Delivery(models.Model):
     mx_group = models.CharField(max_length=60, blank=True)
     priority = models.SmallIntegerField(default=5)
     policy = models.CharField(max_length=10, default="hold")
+    # The lists that brought the letter to this person when the audience was frozen; null where the campaign has one.
+    via_list_ids = ArrayField(models.BigIntegerField(), null=True)
 
     state = models.CharField(max_length=11, choices=_states, default=DeliveryState.QUEUED)
     reason = models.CharField(max_length=40, blank=True)
@@ -71,7 +74,12 @@ class Delivery(models.Model):
     lease_until = models.DateTimeField(null=True)
     attempt_deadline = models.DateTimeField(null=True)
     expires_at = models.DateTimeField()
+    # Every try that reached for the network; the two below it are what the schedule and the bound on nonsense go by.
     attempts = models.SmallIntegerField(default=0)
+    counted_tries = models.SmallIntegerField(default=0, db_default=0)
+    protocol_tries = models.SmallIntegerField(default=0, db_default=0)
+    # How often an offer went unanswered since anything was known for certain: while it is above nought, no end of this
+    # letter may be called "not sent".
     ambiguous_count = models.SmallIntegerField(default=0)
     crash_count = models.SmallIntegerField(default=0)
 
@@ -104,3 +112,17 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"delivery {self.pk}: {self.state}"
+
+
+class DeliveryEntry(models.Model):
+    """One line of a letter's history that its row forgets: an end that was taken back, and what brought that about."""
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="entries")
+    campaign = models.ForeignKey(Campaign, on_delete=models.SET_NULL, null=True, related_name="letter_entries")
+    at = models.DateTimeField(db_default=Now())
+    kind = models.CharField(max_length=20)
+    detail = models.JSONField(default=dict)
+    by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True)
+
+    def __str__(self) -> str:
+        return f"{self.kind} of delivery {self.delivery_id}"

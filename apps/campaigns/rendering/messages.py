@@ -13,47 +13,45 @@ SENTENCES: Mapping[str, Promise] = {
         "%(part)s, line %(line)s: a placeholder is written wrongly (%(detail)s). "
         "A field looks like {{ first_name }}, a condition like {%% if city %%} … {%% endif %%}."
     ),
-    "not_allowed": _("%(part)s, line %(line)s: %(detail)s cannot be used in an email. Please remove it."),
-    "unknown_filter": _("%(part)s, line %(line)s: there is no filter named “%(detail)s”. Please check its spelling."),
-    "too_complex": _("%(part)s, line %(line)s: the template is nested too deeply. Please use fewer conditions."),
-    "source_too_large": _("%(part)s is larger than %(limit)s KB. Please shorten it."),
-    "too_heavy": _("The content takes too much time or memory to build. Please make it smaller or simpler."),
+    "not_allowed": _("%(part)s, line %(line)s: %(detail)s cannot be used in an email. Remove it."),
+    "unknown_filter": _("%(part)s, line %(line)s: there is no filter named “%(detail)s”. Check its spelling."),
+    "too_complex": _("%(part)s, line %(line)s: the template is nested too deeply. Use fewer conditions."),
+    "source_too_large": _("%(part)s is larger than %(limit)s KB. Shorten it."),
+    "too_heavy": _("The content takes too much time or memory to build. Make it smaller or simpler."),
     "sample_failed": _(
         "%(part)s, line %(line)s: the email cannot be built for a contact whose fields are empty or unusual "
-        "(%(detail)s). Please give the field a default."
+        "(%(detail)s). Give the field a default."
     ),
-    "empty_body": _("The email has no HTML content yet. Please write it."),
-    "placeholder_in_sender": _("Sender name and addresses must be plain text. Please remove the placeholder."),
-    "bad_sender": _("“%(detail)s” is not a sender address that can be used. Please correct it."),
+    "empty_body": _("The email has no HTML content yet. Write it."),
+    "placeholder_in_sender": _("Sender name and addresses must be plain text. Remove the placeholder."),
+    "bad_sender": _("“%(detail)s” is not a sender address that can be used. Correct it."),
     "placeholder_place": _(
-        "The placeholder %(detail)s stands inside a tag but outside quotes. Please put it into a quoted value, "
+        "The placeholder %(detail)s stands inside a tag but outside quotes. Put it into a quoted value, "
         'like href="{{ website }}".'
     ),
     "placeholder_attributes": _(
         "A <%(detail)s> tag has the same attribute twice with a condition between. "
-        "Please put the condition inside the quotes of one attribute."
+        "Put the condition inside the quotes of one attribute."
     ),
     "placeholder_lost": _(
-        "The styles cannot be applied around the placeholder %(detail)s. Please move it out of the style or tag."
+        "The styles cannot be applied around the placeholder %(detail)s. Move it out of the style or tag."
     ),
-    "content_lost": _(
-        "Part of the HTML cannot be read. Please check that its tags are closed and not nested too deeply."
-    ),
-    "styles": _("The styles of the email cannot be read (%(detail)s). Please check the <style> part."),
-    "text_not_made": _("The text version cannot be made from this HTML by itself. Please write one."),
+    "content_lost": _("Part of the HTML cannot be read. Check that its tags are closed and not nested too deeply."),
+    "styles": _("The styles of the email cannot be read (%(detail)s). Check the <style> part."),
+    "text_not_made": _("The text version cannot be made from this HTML by itself. Write one."),
     "forbidden_link": _("The link “%(detail)s” cannot be sent. Links may start with https:, http:, mailto: or tel:."),
     "recipient_link": _(
         "The link “%(detail)s” belongs to one recipient of an earlier email. "
-        "Please use {{ unsubscribe_url }} or {{ view_url }} instead."
+        "Use {{ unsubscribe_url }} or {{ view_url }} instead."
     ),
-    "too_many_links": _("The email has more than %(limit)s different links. Please use fewer."),
+    "too_many_links": _("The email has more than %(limit)s different links. Use fewer."),
     # one letter that cannot be built
     "budget": _("The content grows too large or takes too long for this contact (%(detail)s)."),
     "template": _("%(part)s, line %(line)s cannot be filled in for this contact (%(detail)s)."),
     "unsafe": _("%(part)s, line %(line)s: %(detail)s is not allowed."),
     "field_type": _("The field “%(detail)s” holds something that cannot be put into an email."),
     "field_too_long": _("The field “%(detail)s” is too long to be put into an email."),
-    "empty_subject": _("The subject is empty for this contact. Please give its field a default."),
+    "empty_subject": _("The subject is empty for this contact. Give its field a default."),
     "subject_too_long": _("The subject is longer than 998 characters for this contact."),
     "bad_address": _("The address cannot be written into an email."),
     "needs_smtputf8": _("The part before the @ has letters outside ASCII, which mail servers rarely accept."),
@@ -71,26 +69,32 @@ SENTENCES: Mapping[str, Promise] = {
 }
 
 FINDINGS: Mapping[str, Promise] = {
-    "empty_subject": _("The subject is empty. Please write one."),
-    "subject_too_long": _("The subject is longer than 998 characters. Please shorten it."),
+    "empty_subject": _("The subject is empty. Write one."),
+    "subject_too_long": _("The subject is longer than 998 characters. Shorten it."),
     "no_preheader": _("There is no preheader. Inboxes then show the first words of the email beside its subject."),
     "no_sender_name": _("There is no sender name. Readers then see only the address."),
     "missing_unsubscribe": _(
-        "The unsubscribe link is missing (HTML or text version). Please put {{ unsubscribe_url }} into a link."
+        "The unsubscribe link is missing (HTML or text version). Put {{ unsubscribe_url }} into a link."
     ),
     "no_postal_address": _("The workspace has no postal address, which every marketing email must show."),
-    "missing_postal_address": _("The email does not show your postal address. Please put it in."),
+    "missing_postal_address": _("The email does not show your postal address. Put it in."),
     "unresolved_placeholder": _(
-        "Placeholders of another system are left in the email (%(detail)s). Please write them like {{ first_name }}."
+        "Placeholders of another system are left in the email (%(detail)s). Write them like {{ first_name }}."
     ),
     "unknown_field": _("No contact has these fields: %(detail)s. They stay empty in the email."),
     "active_content": _(
-        "Scripts, forms, frames or event handlers: %(count)s. Mail programs refuse them. Please take them out."
+        "Scripts, forms, frames or event handlers: %(count)s. Mail programs refuse them. Take them out."
     ),
     "html_too_large": _("The HTML is %(count)s KB. Gmail cuts emails after 102 KB and hides the unsubscribe link."),
     "images_without_alt": _("Images without alternative text: %(count)s. Readers who block images see nothing there."),
     "insecure_images": _("Images with http: addresses: %(count)s. Many mail programs show only https: images."),
     "relative_links": _("Addresses without https:// in front: %(count)s. They lead nowhere from an inbox."),
+    "broken_links": _(
+        "Links that no browser can follow: %(count)s (%(detail)s). Write them like https://example.com/page."
+    ),
+    "local_links": _(
+        "Links or images that only work on your own machine or network (%(detail)s). Readers get nothing from them."
+    ),
     "doubtful_links": _("Links to shorteners or bare IP addresses (%(detail)s). Spam filters distrust them."),
 }
 

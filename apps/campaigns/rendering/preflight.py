@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Collection, Iterator
 from typing import Literal
@@ -32,7 +33,10 @@ _HANDLER = re.compile(r"[\s\"'/]on[a-z]+\s*=", re.IGNORECASE)
 _IMAGE = re.compile(r"<img\b(?:[^<>\"']|\"[^\"]*\"|'[^']*')*+>", re.IGNORECASE)
 _ALT = re.compile(r"\salt\s*=", re.IGNORECASE)
 _ADDRESS = re.compile(r"\s(?:href|src|background)\s*=\s*\"([^\"]*)\"", re.IGNORECASE)
-_IP_HOST = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}\Z|\[")
+_IP_HOST = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}\Z|\[|[0-9a-f]*:")
+_HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*\.?\Z")
+# Names that only mean something on one machine or in one house.
+_LOCAL_ENDS = (".localhost", ".local", ".internal", ".lan", ".home", ".test", ".invalid")
 _SHORTENERS = frozenset(
     ["bit.ly", "tinyurl.com", "goo.gl", "t.co", "ow.ly", "is.gd", "cutt.ly", "rb.gy", "clck.ru", "vk.cc", "buff.ly"]
 )
@@ -121,12 +125,31 @@ def _host(address: str) -> str:
         return "["
 
 
+def _is_host(host: str) -> bool:
+    return bool(_IP_HOST.match(host) or (_HOST.match(host) and host not in ("http", "https")))
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        host = host.rstrip(".")
+        return "." not in host or host.endswith(_LOCAL_ENDS)
+
+
 def _of_addresses(addresses: Collection[str]) -> Iterator[Finding]:
     fixed = [address.strip() for address in addresses if "{" not in address]
     relative = sum(1 for address in fixed if address and not address.startswith("#") and not urls.scheme_of(address))
     if relative:
         yield _finding("relative_links", "warns", count=relative)
-    hosts = {_host(address) for address in fixed if address.startswith("http")}
+    web = {address: _host(address) for address in fixed if urls.scheme_of(address) in ("http", "https")}
+    broken = sorted(address for address, host in web.items() if not _is_host(host))
+    if broken:
+        yield _finding("broken_links", "blocks", count=len(broken), detail=", ".join(broken[:3]))
+    local = sorted({host for host in web.values() if _is_host(host) and _is_local(host)})
+    if local:
+        yield _finding("local_links", "warns", count=len(local), detail=", ".join(local[:3]))
+    hosts = set(web.values()) - set(local)
     doubtful = sorted(host for host in hosts if host in _SHORTENERS or _IP_HOST.match(host))
     if doubtful:
         yield _finding("doubtful_links", "warns", count=len(doubtful), detail=", ".join(doubtful[:5]))

@@ -10,7 +10,15 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from apps.campaigns.services.gates import ACCOUNT_OPEN, CAMPAIGN_OPEN, ERASED, MAY_GO, SUPPRESSED, UNSUBSCRIBED
+from apps.campaigns.services.gates import (
+    ACCOUNT_OPEN,
+    CAMPAIGN_OPEN,
+    ERASED,
+    MAY_GO,
+    SUPPRESSED,
+    UNSUBSCRIBED,
+    unsent,
+)
 from core import database
 
 
@@ -31,6 +39,8 @@ class Claimed:
     email: str
     policy: str
     attempts: int
+    counted_tries: int
+    protocol_tries: int
     first_name: str
     last_name: str
     attributes: dict[str, Any]
@@ -56,9 +66,10 @@ FROM campaigns_delivery r LEFT JOIN contacts_contact c ON c.id = r.contact_id
 WHERE r.id = d.id AND d.id = %(id)s AND d.state = 'queued' AND d.due_at <= now() AND d.expires_at > now()
   AND {MAY_GO} AND {ACCOUNT_OPEN}
 RETURNING d.id, d.token, d.owner, d.kind, d.workspace_id, d.campaign_id, d.content_id, d.transport_id, d.uuid,
-          d.message_id, d.email, d.policy, d.attempts,
+          d.message_id, d.email, d.policy, d.attempts, d.counted_tries, d.protocol_tries,
           coalesce(c.first_name, ''), coalesce(c.last_name, ''), coalesce(c.attributes, '{{}}'::jsonb),
-          EXISTS (SELECT 1 FROM smtp_throttle t WHERE t.transport_id = d.transport_id AND t.failures > 0),
+          EXISTS (SELECT 1 FROM smtp_throttle t WHERE t.transport_id = d.transport_id
+                  AND (t.failures > 0 OR t.closed_until IS NOT NULL)),
           set_config('synchronous_commit', 'off', true)
 """  # noqa: S608 - the fragments are constants of this package
 
@@ -90,10 +101,11 @@ def _claimed(row: tuple[Any, ...]) -> Claimed:
     return Claimed(**values)
 
 
+_SKIPPED = f"CASE WHEN {ERASED} OR {SUPPRESSED} OR {UNSUBSCRIBED} THEN 'skipped' ELSE 'expired' END"
 _SETTLE = f"""
 UPDATE campaigns_delivery d
 SET moved_at = now(), rung_at = NULL,
-    state = CASE WHEN {ERASED} OR {SUPPRESSED} OR {UNSUBSCRIBED} THEN 'skipped' ELSE 'expired' END,
+    state = {unsent(_SKIPPED)},
     reason = CASE WHEN {ERASED} THEN 'erased' WHEN {SUPPRESSED} THEN 'suppressed'
                   WHEN {UNSUBSCRIBED} THEN 'unsubscribed' ELSE 'expired' END
 WHERE d.id = %s AND d.state = 'queued' AND d.due_at <= now() AND {CAMPAIGN_OPEN}
@@ -103,6 +115,8 @@ WHERE d.id = %s AND d.state = 'queued' AND d.due_at <= now() AND {CAMPAIGN_OPEN}
 
 def settle_refused(delivery_id: int) -> bool:
     """Close a letter that may not go (skipped with its reason, or expired); return whether it was closed.
+
+    One that an earlier try may have delivered ends unconfirmed instead, with the same reason.
 
     A letter that merely has to wait (its campaign is paused) loses its ring, so that the sweep rings it again.
     """

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from apps.campaigns.rendering import RenderError
-from apps.campaigns.services import audience, batching, claims, composing, lifecycle, outcomes, pacing
+from apps.campaigns.services import audience, batching, canary, claims, composing, lifecycle, outcomes, pacing
 from apps.campaigns.services.claims import Claimed
 from apps.campaigns.states import DeliveryKind
 from apps.smtp import bounces
@@ -58,7 +58,7 @@ def ring_paced() -> bool:
     """Ring the letters of limited accounts whose turn has come; return whether the next turn is near."""
     is_near = False
     for account in pacing.accounts_soon():
-        if account.opens_in <= settings.LIMITS.pace_ahead:
+        if account.opens_in <= pacing.ahead(account.limits):
             free = pacing.room(account)
             admitted = pacing.admit(account, free, turn=next(pacing.turns))
             _ring(admitted)
@@ -123,6 +123,7 @@ def send_single(delivery_id: int, *, started: float) -> None:
         turn = _turn(claimed, config)
     except (RenderError, InvalidEnvelopeError) as error:
         outcomes.fail_unrendered(claimed, code=error.code, text=error.message)
+        _look_at_campaign(claimed, FailureClass.RENDER, is_final=True)
         return
     except outcomes.DATABASE_AWAY:
         outcomes.drop_connection()
@@ -190,12 +191,18 @@ def _follow_up(claimed: Claimed, outcome: Outcome) -> None:
         case Withheld(reason="refused"):
             outcomes.after_refusal(claimed)
         case Deferred(failure=failure) | Rejected(failure=failure):
-            if (
-                claimed.campaign_id
-                and claimed.kind == DeliveryKind.CAMPAIGN
-                and bounces.effect(failure).pauses_campaign
-            ):
-                lifecycle.pause_for(claimed.campaign_id, reason=failure.value)
+            _look_at_campaign(claimed, failure, is_final=isinstance(outcome, Rejected))
+
+
+def _look_at_campaign(claimed: Claimed, failure: FailureClass, *, is_final: bool) -> None:
+    """Pause the campaign where nothing of it can get through, or too much of it does not."""
+    if not claimed.campaign_id or claimed.kind != DeliveryKind.CAMPAIGN:
+        return
+    match bounces.effect(failure).campaign:
+        case "pause":
+            lifecycle.pause_for(claimed.campaign_id, reason=failure.value)
+        case "canary" if is_final:
+            canary.note(claimed.campaign_id, failure)
 
 
 def give_back(delivery_id: int) -> None:

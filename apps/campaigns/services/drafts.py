@@ -16,7 +16,7 @@ from apps.accounts.models import User, Workspace
 from apps.campaigns import rendering
 from apps.campaigns.models import Campaign, SenderIdentity
 from apps.campaigns.services import history, senders
-from apps.campaigns.states import CampaignState
+from apps.campaigns.states import UNFINISHED, CampaignState
 from apps.contacts.models import ContactList
 from apps.smtp.models import Transport
 from core import addresses
@@ -200,6 +200,31 @@ def delete(campaign: Campaign) -> None:
     with _draft(campaign, "") as locked:
         audit.note("campaign_deleted", workspace=locked.workspace_id, target=locked.name)
         locked.delete()
+
+
+def archive(campaign: Campaign, *, by: User | None) -> None:
+    """Put a campaign away: out of the lists, with everything it has.
+
+    Raises:
+        InvalidTransitionError: it is under way.
+    """
+    moved = Campaign.objects.filter(pk=campaign.pk, archived_at=None).exclude(state__in=UNFINISHED)
+    with transaction.atomic():
+        if moved.update(archived_at=Now()):
+            history.note(campaign.pk, "archived", by=by)
+    campaign.refresh_from_db()
+    if campaign.archived_at is None:
+        raise InvalidTransitionError(
+            _("“%(name)s” is under way. It can be archived when it is closed.") % {"name": campaign.name}
+        )
+
+
+def unarchive(campaign: Campaign, *, by: User | None) -> None:
+    """Take a campaign out of the archive."""
+    with transaction.atomic():
+        if Campaign.objects.filter(pk=campaign.pk, archived_at__isnull=False).update(archived_at=None):
+            history.note(campaign.pk, "unarchived", by=by)
+    campaign.refresh_from_db()
 
 
 def _sensible(workspace: Workspace, changes: Mapping[str, object]) -> dict[str, object]:

@@ -6,6 +6,7 @@ the marker just before the final dot.
 
 from __future__ import annotations
 
+from apps.campaigns.states import DeliveryState
 from apps.smtp.services import breaker
 
 SUPPRESSED = """EXISTS (
@@ -32,3 +33,11 @@ ACCOUNT_ON = "EXISTS (SELECT 1 FROM smtp_transport t WHERE t.id = d.transport_id
 ACCOUNT_OPEN = f"NOT {breaker.SHUT.format('d.transport_id')}"
 
 MAY_GO = f"{CAMPAIGN_OPEN} AND {ACCOUNT_ON} AND NOT {SUPPRESSED} AND NOT {UNSUBSCRIBED} AND NOT {ERASED}"
+
+
+def unsent(state: str) -> str:
+    """Return in SQL how a letter ends that is not tried again: `state`, or unconfirmed where it may have arrived.
+
+    An earlier offer of it went unanswered, so "not sent" would be a guess.
+    """
+    return f"CASE WHEN d.ambiguous_count > 0 THEN '{DeliveryState.UNCONFIRMED}' ELSE {state} END"

@@ -6,7 +6,7 @@ import datetime as dt
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -15,7 +15,7 @@ from apps.accounts.models import User
 from apps.campaigns import rendering
 from apps.campaigns.models import Campaign, ContentVersion, Delivery
 from apps.campaigns.rendering.urls import domain_to_ascii
-from apps.campaigns.services import history
+from apps.campaigns.services import certificates, history
 from apps.campaigns.states import CampaignState, DeliveryState, sources_of
 from core import clock, jobs
 from core.errors import EspError, InvalidTransitionError
@@ -127,6 +127,7 @@ def schedule(campaign: Campaign, *, by: User | None, at: dt.datetime | None = No
             excluded_list_ids=sorted(campaign.excluded_lists.values_list("pk", flat=True)),
             message_domain=message_domain(campaign),
             scheduled_at=at or Now(),
+            is_appointed=at is not None,
             moved_at=Now(),
         )
         if not moved:
@@ -145,9 +146,34 @@ def unschedule(campaign: Campaign, *, by: User | None) -> None:
     _move(campaign, CampaignState.DRAFT, only_from=[CampaignState.SCHEDULED], by=by, kind="unscheduled")
 
 
+def appoint(campaign: Campaign, *, by: User | None, at: dt.datetime | None = None) -> None:
+    """Give a campaign that waits for its time another one; None sends it now.
+
+    Raises:
+        InvalidTransitionError: it does not wait (any more).
+    """
+    with transaction.atomic():
+        moved = Campaign.objects.filter(pk=campaign.pk, state=CampaignState.SCHEDULED).update(
+            scheduled_at=at or Now(), is_appointed=at is not None, rung_at=None, moved_at=Now()
+        )
+        if not moved:
+            raise _refused(campaign, CampaignState.SCHEDULED)
+        moment = at.isoformat() if at else None
+        history.note(campaign.pk, "appointed", by=by, at=moment)
+        if by is not None:
+            audit.note("campaign_sent", workspace=campaign.workspace_id, by=by, target=campaign.name, at=moment)
+        if at is None:
+            jobs.ring(SEND_CAMPAIGN, campaign.pk)
+    campaign.refresh_from_db()
+
+
 def begin_preparing(campaign_id: int) -> bool:
-    """Move a due campaign into preparation; return whether it is (now) being prepared."""
-    Campaign.objects.filter(pk=campaign_id, state=CampaignState.SCHEDULED, scheduled_at__lte=Now()).update(
+    """Move a due campaign into preparation; return whether it is (now) being prepared.
+
+    One that was appointed and is found long after its time stays where it is: nobody wants Friday's offer on Monday.
+    """
+    due = Campaign.objects.filter(pk=campaign_id, state=CampaignState.SCHEDULED, scheduled_at__lte=Now())
+    due.exclude(is_appointed=True, scheduled_at__lt=Now() - _patience()).update(
         state=CampaignState.PREPARING, moved_at=Now(), started_at=Now()
     )
     return Campaign.objects.filter(pk=campaign_id, state=CampaignState.PREPARING).exists()
@@ -212,23 +238,51 @@ def stall(campaign_id: int, *, reason: str) -> bool:
 
 
 def finish(campaign_id: int) -> bool:
-    """Close a campaign whose states add up to its audience and of which nothing is pending; one statement."""
-    with transaction.atomic(), connection.cursor() as cursor:
+    """Close a campaign whose states add up to its audience and of which nothing is pending.
+
+    A paused or stalled one with nothing pending closes too: there is nothing left that going on could do. After a
+    restored backup it waits for an operator. The certificate is made in the same transaction; where a late result
+    reopens a letter meanwhile, nothing has happened and the next sweep looks again.
+
+    The row is locked before the letters are counted: a second try that is given at the same moment is then either
+    seen by the count or finds the campaign finished and opens it again.
+    """
+    try:
+        with transaction.atomic():
+            return _close(campaign_id)
+    except (certificates.AccountOpenError, IntegrityError):
+        return False
+
+
+def _close(campaign_id: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM campaigns_campaign WHERE id = %s FOR NO KEY UPDATE", [campaign_id])
         cursor.execute(
             """UPDATE campaigns_campaign k
-               SET state = CASE WHEN k.state = 'sending' THEN 'finished' ELSE k.state END,
+               SET state = CASE WHEN k.state = 'cancelled' THEN k.state ELSE 'finished' END, state_reason = '',
                    finished_at = now(), moved_at = now()
-               WHERE k.id = %s AND k.state IN ('sending', 'cancelled') AND k.finished_at IS NULL
+               WHERE k.id = %s AND k.state IN ('sending', 'paused', 'stalled', 'cancelled') AND k.finished_at IS NULL
+                 AND k.state_reason <> 'restored'
                  AND NOT EXISTS (SELECT 1 FROM campaigns_delivery d WHERE d.campaign_id = k.id AND d.kind = 'campaign'
                                  AND d.state IN ('queued', 'leased', 'sending', 'committing'))
                  AND coalesce(k.audience_size, 0) = (SELECT count(*) FROM campaigns_delivery d
                                         WHERE d.campaign_id = k.id AND d.kind = 'campaign')""",
             [campaign_id],
         )
-        is_finished = bool(cursor.rowcount)
-        if is_finished:
-            history.note(campaign_id, "finished")
-    return is_finished
+        is_closed = bool(cursor.rowcount)
+    if is_closed:
+        history.note(campaign_id, "finished")
+        certificates.issue(campaign_id)
+    return is_closed
+
+
+def reopen(campaign_id: int) -> bool:
+    """Take back the close of a finished campaign, some letters of which wait again; it closes again when it adds up."""
+    return bool(
+        Campaign.objects.filter(pk=campaign_id, state=CampaignState.FINISHED).update(
+            state=CampaignState.SENDING, state_reason="", finished_at=None, resets=0, moved_at=Now()
+        )
+    )
 
 
 def _wait_longer(campaign_id: int) -> None:
@@ -276,6 +330,20 @@ def _refused(campaign: Campaign, target: CampaignState) -> InvalidTransitionErro
     return InvalidTransitionError(
         _("“%(name)s” is %(current)s, so it cannot become %(target)s. Nothing has changed.")
         % {"name": campaign.name, "current": current, "target": target.value}
+    )
+
+
+def _patience() -> dt.timedelta:
+    return dt.timedelta(seconds=settings.LIMITS.late)
+
+
+def is_asking(campaign: Campaign) -> bool:
+    """Return whether a campaign missed the time it was appointed for, and waits for a person to say what now."""
+    return (
+        campaign.state == CampaignState.SCHEDULED
+        and campaign.is_appointed
+        and campaign.scheduled_at is not None
+        and campaign.scheduled_at < clock.now() - _patience()
     )
 
 

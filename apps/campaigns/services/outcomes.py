@@ -8,19 +8,31 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import Error, InterfaceError, OperationalError, connection, transaction
+from django.db import Error, InterfaceError, InternalError, OperationalError, connection, transaction
 
 from apps.campaigns import retries
+from apps.campaigns.models import Delivery, DeliveryEntry
 from apps.campaigns.services import claims, spool
 from apps.campaigns.services.claims import Claimed
 from apps.campaigns.states import DeliveryState, Policy
 from apps.contacts.services import suppression
 from apps.smtp import bounces
-from apps.smtp.outcome import Accepted, Deferred, FailureClass, Outcome, Rejected, Reply, Unknown, Withheld
+from apps.smtp.outcome import (
+    THROTTLED,
+    Accepted,
+    Deferred,
+    FailureClass,
+    Outcome,
+    Rejected,
+    Reply,
+    Unknown,
+    Withheld,
+)
 from core import database
 
-# What psycopg and Django raise when the server or the line is gone; anything else is a bug and is not retried.
-DATABASE_AWAY = (OperationalError, InterfaceError)
+# What psycopg and Django raise when the server or the line is gone, or (InternalError) when the server has become a
+# standby that only reads (25006): a new connection finds the new primary. Anything else is a bug and is not retried.
+DATABASE_AWAY = (OperationalError, InterfaceError, InternalError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +46,8 @@ class Result:
     reason: str = ""
     wait_seconds: float = 0
     is_counted: bool = True
+    counted_tries: int = 0
+    protocol_tries: int = 0
     stage: str = ""
     code: int | None = None
     enhanced: str = ""
@@ -44,8 +58,9 @@ class Result:
     suppress_email: str = ""
 
 
-# A late result still corrects a row that the reaper has called unconfirmed: it did not raise the token.
-AFTER_MARK = (DeliveryState.COMMITTING.value, DeliveryState.UNCONFIRMED.value)
+# A late result still corrects a row that the reaper has called unconfirmed, or put back for its one more try: neither
+# raises the token, and whoever begins that try does.
+AFTER_MARK = (DeliveryState.COMMITTING.value, DeliveryState.UNCONFIRMED.value, DeliveryState.QUEUED.value)
 BEFORE_MARK = (DeliveryState.SENDING.value,)
 # Withheld by ourselves: certainly not sent, wherever the row stands.
 NOT_SENT = (*BEFORE_MARK, *AFTER_MARK)
@@ -109,10 +124,17 @@ def _unknown(claimed: Claimed, base: dict[str, Any], *, stage: str, reason: str)
 def _deferred(claimed: Claimed, base: dict[str, Any], outcome: Deferred) -> Result:
     shared: dict[str, Any] = {**base, "stage": outcome.stage.value, "failure": outcome.failure.value}
     shared |= _reply(outcome.reply) or {"text": outcome.reason[:500]}
-    if outcome.failure is FailureClass.PROTOCOL and claimed.attempts >= retries.PROTOCOL_ATTEMPTS:
-        return Result(**shared, state=DeliveryState.FAILED, reason=outcome.failure.value)
+    if outcome.reason == THROTTLED:  # the account waits as a whole; for the letter it was no try
+        wait = outcome.retry_after or timedelta()
+        reason, seconds = outcome.failure.value, wait.total_seconds()
+        return Result(**shared, state=DeliveryState.QUEUED, reason=reason, wait_seconds=seconds, is_counted=False)
+    shared["counted_tries"] = int(outcome.counted)
+    if outcome.counted and (bound := bounces.effect(outcome.failure).max_tries):
+        shared["protocol_tries"] = 1
+        if claimed.protocol_tries + 1 >= bound:
+            return Result(**shared, state=DeliveryState.FAILED, reason=outcome.failure.value)
     # Trouble of the line or the account says nothing about this letter: its schedule does not grow.
-    step = claimed.attempts if outcome.counted else 1
+    step = claimed.counted_tries + 1 if outcome.counted else 1
     wait = max(retries.wait_after(step) * settings.LIMITS.retry_scale, outcome.retry_after or timedelta())
     return Result(**shared, state=DeliveryState.QUEUED, reason=outcome.failure.value, wait_seconds=wait.total_seconds())
 
@@ -130,28 +152,53 @@ def unsent(claimed: Claimed) -> Result:
 
 
 # "retry_once" becomes queued the first time and unconfirmed the second; a letter that would wait beyond its expiry
-# has expired now.
+# has expired now. A result that corrects the reaper takes back what the reaper assumed; while any other offer of the
+# letter is unanswered, no end may say "not sent".
 _WRITE = """
 UPDATE campaigns_delivery d
-SET state = n.state, reason = CASE WHEN n.state = 'expired' THEN 'expired' ELSE %(reason)s END,
+SET state = CASE WHEN n.state IN ('failed', 'expired') AND n.unanswered > 0 THEN 'unconfirmed' ELSE n.state END,
+    reason = CASE WHEN n.state = 'expired' THEN 'expired' ELSE %(reason)s END,
     token = d.token + 1, owner = '', lease_until = NULL, attempt_deadline = NULL, rung_at = NULL, moved_at = now(),
     due_at = CASE WHEN n.state = 'queued' THEN now() + %(wait)s * interval '1 second' ELSE d.due_at END,
     attempts = CASE WHEN %(counted)s THEN d.attempts ELSE greatest(d.attempts - 1, 0) END,
-    ambiguous_count = d.ambiguous_count + %(ambiguous)s,
+    counted_tries = d.counted_tries + %(counted_tries)s, protocol_tries = d.protocol_tries + %(protocol_tries)s,
+    ambiguous_count = n.unanswered + %(ambiguous)s,
     sent_at = CASE WHEN n.state = 'sent' THEN now() ELSE d.sent_at END,
     last_stage = %(stage)s, last_code = %(code)s, last_enhanced = %(enhanced)s, last_text = %(text)s,
     failure = %(failure)s
-FROM (SELECT o.id, CASE
-        WHEN %(state)s = 'retry_once' THEN CASE WHEN o.ambiguous_count = 0 THEN 'queued' ELSE 'unconfirmed' END
+FROM (SELECT o.id, o.state AS was, o.unanswered, CASE
+        WHEN %(state)s = 'retry_once' THEN CASE WHEN o.unanswered = 0 THEN 'queued' ELSE 'unconfirmed' END
         WHEN %(state)s = 'queued' AND now() + %(wait)s * interval '1 second' >= o.expires_at THEN 'expired'
         ELSE %(state)s END AS state
-      FROM campaigns_delivery o WHERE o.id = %(id)s) n
+      FROM (SELECT id, state, expires_at,
+                   greatest(0, ambiguous_count - CASE WHEN state IN ('unconfirmed', 'queued') THEN 1 ELSE 0 END)
+                     AS unanswered
+            FROM campaigns_delivery WHERE id = %(id)s) o) n
 WHERE d.id = n.id AND d.token = %(token)s AND d.state = ANY(%(from_states)s)
+RETURNING n.was
+"""
+
+# The server's yes is certain whatever the row says meanwhile: it was put back and perhaps begun again, or closed.
+_SENT_AFTER_ALL = """
+WITH late AS (
+  SELECT id, state, reason FROM campaigns_delivery
+  WHERE id = %(id)s AND token >= %(token)s AND state <> 'sent' FOR UPDATE
+), moved AS (
+  UPDATE campaigns_delivery d
+  SET state = 'sent', reason = 'late_answer', token = d.token + 1, owner = '', lease_until = NULL,
+      attempt_deadline = NULL, rung_at = NULL, moved_at = now(), sent_at = now(), ambiguous_count = 0,
+      last_stage = %(stage)s, last_code = %(code)s, last_enhanced = %(enhanced)s, last_text = %(text)s, failure = ''
+  FROM late WHERE d.id = late.id RETURNING d.id, d.campaign_id
+)
+INSERT INTO campaigns_deliveryentry (delivery_id, campaign_id, at, kind, detail)
+SELECT moved.id, moved.campaign_id, now(), 'late_answer',
+       jsonb_build_object('was', late.state, 'reason', late.reason, 'now', 'sent')
+FROM moved JOIN late ON late.id = moved.id
 """
 
 
 def write(result: Result) -> bool:
-    """Write one result and what follows from it; return whether the row was still ours.
+    """Write one result and what follows from it; return whether the row was still ours, or is sent after all.
 
     Writing twice is harmless: the second finds a raised token and changes nothing.
     """
@@ -178,6 +225,8 @@ def _write_row(result: Result) -> bool:
         "reason": result.reason,
         "wait": result.wait_seconds,
         "counted": result.is_counted,
+        "counted_tries": result.counted_tries,
+        "protocol_tries": result.protocol_tries,
         "ambiguous": int(result.is_ambiguous),
         "stage": result.stage,
         "code": result.code,
@@ -185,7 +234,28 @@ def _write_row(result: Result) -> bool:
         "text": result.text,
         "failure": result.failure,
     }
-    return bool(database.execute(_WRITE, values).count)
+    written = database.execute(_WRITE, values)
+    if written.row is None:
+        return result.state == DeliveryState.SENT and _sent_after_all(values)
+    if written.row[0] != DeliveryState.COMMITTING and result.from_states == AFTER_MARK:
+        _note_correction(result, was=str(written.row[0]))
+    return True
+
+
+def _sent_after_all(values: dict[str, Any]) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(_SENT_AFTER_ALL, values)
+        return bool(cursor.rowcount)
+
+
+def _note_correction(result: Result, *, was: str) -> None:
+    """Keep in the letter's history that an answer came after the row had been given up on."""
+    DeliveryEntry.objects.create(
+        delivery_id=result.delivery_id,
+        campaign_id=Delivery.objects.values_list("campaign_id", flat=True).get(pk=result.delivery_id),
+        kind="late_answer",
+        detail={"was": was, "reason": "process_died", "now": str(result.state)},
+    )
 
 
 def record(result: Result, *, until: float) -> bool:
@@ -237,21 +307,6 @@ def fail_unrendered(claimed: Claimed, *, code: str, text: str) -> bool:
             text=f"{code}: {text}"[:500],
         )
     )
-
-
-def proven(delivery_id: int, *, by: str) -> bool:
-    """Close an unconfirmed letter as sent, because something came back that only its reader can cause.
-
-    Args:
-        by: the kind of event: open, click, unsubscribe, view.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """UPDATE campaigns_delivery SET state = 'sent', reason = %s, sent_at = coalesce(sent_at, moved_at),
-                   token = token + 1, moved_at = now() WHERE id = %s AND state = 'unconfirmed'""",
-            [f"proven_by_{by}"[:40], delivery_id],
-        )
-        return bool(cursor.rowcount)
 
 
 def after_refusal(claimed: Claimed) -> None:

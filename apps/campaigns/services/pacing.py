@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import connection
 
+from apps.smtp import throttle
 from apps.smtp.services import breaker, throttles
 from apps.smtp.throttle import Limits
 
@@ -49,7 +50,7 @@ def account_of(batch_id: int) -> LimitedAccount | None:
 
 def accounts_soon() -> list[LimitedAccount]:
     """Return the limited accounts that have campaigns being sent and can take a letter soon, or now."""
-    soon = settings.LIMITS.pace_ahead + settings.LIMITS.pace_rest
+    soon = settings.LIMITS.pace_ahead_slow + settings.LIMITS.pace_rest
     return _accounts(
         f"NOT {breaker.SHUT.format('a.id')} AND coalesce(t.opens_at <= now() + %s * interval '1 second', true)", [soon]
     )
@@ -61,9 +62,19 @@ def _accounts(which: str, values: list[float]) -> list[LimitedAccount]:
         return [LimitedAccount(row[0], Limits(*row[1:5]), row[5], float(row[6])) for row in cursor.fetchall()]
 
 
+def ahead(limits: Limits) -> float:
+    """Return how long before their turn letters are rung, in seconds.
+
+    A slow account rings earlier: a letter that comes too late for its turn costs it a larger share, and one that waits
+    for it in a worker's hand costs less.
+    """
+    longest = settings.LIMITS.pace_ahead_slow
+    return max(settings.LIMITS.pace_ahead, min(longest, throttle.interval(limits) / 2))
+
+
 def room(account: LimitedAccount) -> int:
     """Return how many more letters of the account may be rung now, so that they find their turn when they come."""
-    free = throttles.room(account.id, account.limits, horizon=settings.LIMITS.pace_ahead)
+    free = throttles.room(account.id, account.limits, horizon=ahead(account.limits))
     return max(0, min(free, settings.LIMITS.max_rung) - _rung(account)) if free else 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -27,6 +28,8 @@ _OWN_COLUMNS = {"email": Q(email=""), "first_name": Q(first_name=""), "last_name
 _NOT_FIELDS = frozenset(["unsubscribe_url", "view_url", "preferences_url"])
 _ASKED = re.compile(r"\{\{-?(.*?)-?\}\}|\{%-?\s*(?:el)?if\b(.*?)-?%\}", re.DOTALL)
 _FALLBACK = re.compile(r"\|\s*(?:default|d)\b|\bor\b|\bif\b")
+# Where a counted link stands in a frozen version.
+_LINK_SLOT = re.compile(r"\{\{ _c(\d+) \}\}")
 MAX_FIELDS = 20
 
 # Where each finding about the content is put right; the others belong to the content step.
@@ -98,6 +101,7 @@ def inspect(campaign: Campaign) -> Report:
         *_of_audience(lists, forecast),
         *_of_sender(campaign),
         *_of_content(campaign),
+        *_of_repeated_links(campaign),
         *_of_fields(campaign, lists, excluded),
     ]
     return Report(tuple(sorted(checks, key=lambda check: _ORDER[check.level])), forecast)
@@ -159,10 +163,29 @@ def _of_content(campaign: Campaign) -> Iterator[Check]:
         ({"html_too_large", "empty_body"}, "size", _("The size is below what Gmail clips")),
         ({"active_content", "empty_body"}, "active", _("No scripts or forms")),
         ({"images_without_alt", "insecure_images", "empty_body"}, "images", _("Images have words and https addresses")),
-        ({"relative_links", "doubtful_links", "empty_body"}, "links", _("Links are complete")),
+        (
+            {"relative_links", "doubtful_links", "broken_links", "local_links", "forbidden_link", "empty_body"},
+            "links",
+            _("Links are complete"),
+        ),
     ):
         if not wrong & codes:
             yield Check(code, "ok", words)
+
+
+def _of_repeated_links(campaign: Campaign) -> Iterator[Check]:
+    try:
+        html = sandbox.build(lifecycle.source_of(campaign), ()).frozen.html
+    except rendering.ContentError:
+        return
+    again = sum(count > 1 for count in Counter(_LINK_SLOT.findall(html)).values())
+    if again:
+        words = ngettext(
+            "%(n)s address is linked more than once; its clicks are counted together",
+            "%(n)s addresses are linked more than once; their clicks are counted together",
+            again,
+        )
+        yield Check("repeated_links", "ok", words % {"n": again})
 
 
 def _of_fields(campaign: Campaign, lists: list[int], excluded: list[int]) -> Iterator[Check]:

@@ -7,10 +7,12 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from uuid import UUID
 
 from django.core.cache import cache
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Length
+from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
 from apps.accounts.models import Workspace
@@ -20,6 +22,8 @@ from apps.campaigns.rendering import designs
 from apps.campaigns.rendering.errors import RenderingError
 from apps.campaigns.services import lifecycle, templates
 from apps.contacts.models import Contact
+from core import addresses
+from core.errors import NotFoundError
 
 logger = logging.getLogger(__name__)
 
@@ -141,6 +145,27 @@ def _in_turn(people: QuerySet[Contact]) -> list[Contact]:
         *people[:MAX_READERS],
     )
     return list({reader.pk: reader for reader in in_turn}.values())[:MAX_READERS]
+
+
+def reader_named(workspace: Workspace, text: str) -> Contact | None:
+    """Return the person of the workspace whom an address, or a public number, names; None for an empty text.
+
+    Raises:
+        NotFoundError: nobody is.
+    """
+    if not text.strip():
+        return None
+    people = Contact.objects.filter(workspace_id=workspace.pk)
+    try:
+        found = people.filter(uuid=UUID(text.strip())).first()
+    except ValueError:
+        try:
+            found = people.filter(email_normalised=addresses.parse(text).normalised).first()
+        except addresses.InvalidAddressError:
+            found = None
+    if found is None:
+        raise NotFoundError(_("Nobody in this workspace has the address “%(text)s”.") % {"text": text.strip()[:80]})
+    return found
 
 
 def find_readers(workspace: Workspace, text: str) -> list[Contact]:

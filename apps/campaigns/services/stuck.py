@@ -7,6 +7,9 @@ from datetime import timedelta
 
 from django.db import connection, transaction
 
+from apps.accounts import audit
+from apps.accounts.models import User
+from apps.campaigns.models import Campaign
 from apps.campaigns.services import batching, history, lifecycle
 from apps.smtp.services import breaker
 from core import jobs
@@ -56,7 +59,7 @@ def find(timeout: timedelta) -> list[StuckCampaign]:
         return [StuckCampaign(*row) for row in cursor.fetchall()]
 
 
-def reset(stuck: StuckCampaign) -> bool:
+def reset(stuck: StuckCampaign, *, by: User | None = None) -> bool:
     """Set one stuck campaign going again; its state stays. The fourth time without progress in between it is stalled.
 
     Ended leases go back to queued and every waiting letter and batch is rung anew; letters after the marker,
@@ -87,12 +90,18 @@ def reset(stuck: StuckCampaign) -> bool:
             "UPDATE campaigns_campaign SET rung_at = NULL, resets = resets + 1, moved_at = now() WHERE id = %s",
             [stuck.campaign_id],
         )
-        history.note(stuck.campaign_id, "reset", reason=stuck.reason, leases=leases)
+        history.note(stuck.campaign_id, "reset", by=by, reason=stuck.reason, leases=leases)
+        if by is not None:
+            audit.note("campaign_reset", workspace=_workspace_of(stuck.campaign_id), by=by, target=stuck.name)
         if stuck.state == "preparing":
             jobs.ring(lifecycle.SEND_CAMPAIGN, stuck.campaign_id)
         else:
             jobs.ring_each(batching.BATCH, [(batch_id,) for batch_id in batching.next_batches(stuck.campaign_id)])
     return True
+
+
+def _workspace_of(campaign_id: int) -> int:
+    return int(Campaign.objects.values_list("workspace_id", flat=True).get(pk=campaign_id))
 
 
 def check(timeout: timedelta) -> list[StuckCampaign]:

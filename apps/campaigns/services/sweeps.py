@@ -10,7 +10,8 @@ from django.db import connection, transaction
 
 from apps.campaigns import retries
 from apps.campaigns.models import Delivery
-from apps.campaigns.services import batching, dispatch, lifecycle
+from apps.campaigns.services import batching, certificates, dispatch, lifecycle
+from apps.campaigns.services.gates import unsent
 from apps.campaigns.states import Policy
 from apps.smtp.services import breaker
 from core import jobs, pulses, queues
@@ -63,38 +64,38 @@ def reap(swept: Swept) -> None:
     with connection.cursor() as cursor:
         # Before the marker a letter is provably unsent; the raised token keeps its former holder from marking it.
         cursor.execute(
-            """WITH late AS (SELECT id FROM campaigns_delivery
+            f"""WITH late AS (SELECT id FROM campaigns_delivery
                              WHERE state IN ('leased', 'sending') AND lease_until < now()
                              ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
                UPDATE campaigns_delivery d
                SET token = d.token + 1, owner = '', rung_at = NULL, lease_until = NULL, moved_at = now(),
                    crash_count = d.crash_count + CASE WHEN d.state = 'sending' THEN 1 ELSE 0 END,
-                   state = CASE WHEN d.state = 'sending' AND d.crash_count + 1 >= %s THEN 'failed' ELSE 'queued' END,
+                   state = CASE WHEN d.state = 'sending' AND d.crash_count + 1 >= %s THEN {unsent("'failed'")}
+                                ELSE 'queued' END,
                    reason = CASE WHEN d.state = 'sending' AND d.crash_count + 1 >= %s THEN 'crashed'
                                  ELSE 'lease_ended' END
-               FROM late WHERE d.id = late.id RETURNING d.state, d.campaign_id""",
+               FROM late WHERE d.id = late.id RETURNING d.reason, d.campaign_id""",  # noqa: S608 - constants
             [REAP_LIMIT, MAX_CRASHES, MAX_CRASHES],
         )
         rows = cursor.fetchall()
-        swept.requeued = sum(state == "queued" for state, _ in rows)
-        swept.crashed = len(rows) - swept.requeued
-        # The token stays when a row becomes unconfirmed: a late result may still correct it.
+        swept.crashed = sum(reason == "crashed" for reason, _ in rows)
+        swept.requeued = len(rows) - swept.crashed
+        # The token stays: a late result may still correct the row, until somebody begins the one more try.
         cursor.execute(
             """WITH late AS (SELECT id FROM campaigns_delivery WHERE state = 'committing' AND attempt_deadline < now()
                              ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
                UPDATE campaigns_delivery d
                SET state = CASE WHEN d.policy = %s AND d.ambiguous_count = 0 THEN 'queued' ELSE 'unconfirmed' END,
-                   token = d.token + CASE WHEN d.policy = %s AND d.ambiguous_count = 0 THEN 1 ELSE 0 END,
                    due_at = CASE WHEN d.policy = %s AND d.ambiguous_count = 0 THEN now() + %s * interval '1 second'
                                  ELSE d.due_at END,
                    reason = 'process_died', failure = 'ambiguous', last_stage = 'dot', rung_at = NULL,
                    ambiguous_count = d.ambiguous_count + 1, moved_at = now()
                FROM late WHERE d.id = late.id""",
-            [REAP_LIMIT, *[Policy.RETRY_ONCE.value] * 3, pause.total_seconds()],
+            [REAP_LIMIT, *[Policy.RETRY_ONCE.value] * 2, pause.total_seconds()],
         )
         swept.unconfirmed = cursor.rowcount
     if swept.crashed:
-        _pause_crashing({campaign_id for state, campaign_id in rows if state == "failed" and campaign_id})
+        _pause_crashing({campaign_id for reason, campaign_id in rows if reason == "crashed" and campaign_id})
 
 
 def _pause_crashing(campaign_ids: set[int]) -> None:
@@ -124,15 +125,15 @@ def _cancel_remainders() -> int:
         cursor.execute(
             # A result that came back after the campaign was closed may have put a held letter back in the queue: it was
             # certainly not sent, and it never will be.
-            """WITH rest AS (SELECT d.id, k.state FROM campaigns_delivery d
+            f"""WITH rest AS (SELECT d.id, k.state FROM campaigns_delivery d
                              JOIN campaigns_campaign k ON k.id = d.campaign_id
                              WHERE (k.state = 'cancelled' OR k.finished_at > now() - interval '2 days')
                                AND d.kind = 'campaign' AND d.state = 'queued'
                              LIMIT %s FOR UPDATE OF d SKIP LOCKED)
                UPDATE campaigns_delivery d SET moved_at = now(), rung_at = NULL,
-                      state = CASE WHEN rest.state = 'cancelled' THEN 'cancelled' ELSE 'failed' END,
+                      state = {unsent("CASE WHEN rest.state = 'cancelled' THEN 'cancelled' ELSE 'failed' END")},
                       reason = CASE WHEN rest.state = 'cancelled' THEN 'campaign_cancelled' ELSE 'too_late' END
-               FROM rest WHERE d.id = rest.id""",
+               FROM rest WHERE d.id = rest.id""",  # noqa: S608 - a constant
             [REAP_LIMIT * 4],
         )
         return int(cursor.rowcount)
@@ -145,10 +146,11 @@ def _ring_campaigns(swept: Swept) -> None:
         cursor.execute(
             """UPDATE campaigns_campaign SET rung_at = now()
                WHERE (rung_at IS NULL OR rung_at < now() - %(patience)s * interval '1 second')
-                 AND ((state = 'scheduled' AND scheduled_at <= now())
+                 AND ((state = 'scheduled' AND scheduled_at <= now()
+                      AND NOT (is_appointed AND scheduled_at < now() - %(late)s * interval '1 second'))
                    OR (state = 'preparing' AND moved_at < now() - %(patience)s * interval '1 second'))
                RETURNING id""",
-            {"patience": limits.ring_patience_empty},
+            {"patience": limits.ring_patience_empty, "late": limits.late},
         )
         due = [row[0] for row in cursor.fetchall()]
     jobs.ring_each(lifecycle.SEND_CAMPAIGN, [(campaign_id,) for campaign_id in due])
@@ -179,9 +181,11 @@ def _finish(swept: Swept) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT k.id FROM campaigns_campaign k
-               WHERE (k.state = 'sending' OR (k.state = 'cancelled' AND k.finished_at IS NULL))
+               WHERE (k.state IN ('sending', 'paused', 'stalled') OR (k.state = 'cancelled' AND k.finished_at IS NULL))
+                 AND k.state_reason <> 'restored'
                  AND NOT EXISTS (SELECT 1 FROM campaigns_delivery d WHERE d.campaign_id = k.id AND d.kind = 'campaign'
                                  AND d.state IN ('queued', 'leased', 'sending', 'committing'))"""
         )
         candidates = [row[0] for row in cursor.fetchall()]
     swept.finished = sum(lifecycle.finish(campaign_id) for campaign_id in candidates)
+    certificates.issue_missing()

@@ -14,7 +14,7 @@ from apps.accounts.access import WorkspaceRequest
 from apps.campaigns import merge_fields, rendering
 from apps.campaigns.rendering.errors import RenderingError
 from apps.campaigns.services import previews, remarks
-from apps.campaigns.views import reading
+from apps.campaigns.views import images, reading
 
 # What the preview is told when a change has been saved.
 SAVED = "saved"
@@ -35,6 +35,7 @@ def context(request: WorkspaceRequest, looked: reading.Reading, source: renderin
     return {
         **reading.panel(request, looked),
         **_remarks(source),
+        **images.panel(request.workspace),
         "inserts": (
             (_("About the reader"), merge_fields.of_people(request.workspace)),
             (_("About the email"), merge_fields.of_letter()),
@@ -44,7 +45,11 @@ def context(request: WorkspaceRequest, looked: reading.Reading, source: renderin
 
 def _remarks(source: rendering.Source) -> dict[str, object]:
     found = remarks.of(source)
-    return {"remarks": found[: remarks.MAX_SHOWN], "remarks_more": len(found[remarks.MAX_SHOWN :])}
+    return {
+        "remarks": found[: remarks.MAX_SHOWN],
+        "remarks_more": len(found[remarks.MAX_SHOWN :]),
+        "is_text_separate": bool(source.text.strip()),
+    }
 
 
 def panel_reply(

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from apps.accounts.access import WorkspaceRequest, may
 from apps.campaigns import selectors
 from apps.campaigns.services import lifecycle
-from apps.campaigns.views import detail, entrance
+from apps.campaigns.views import entrance, live
 
 
 @may("campaigns.send")
@@ -38,7 +38,7 @@ def cancel(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
     """Ask, then close the gate for good."""
     campaign = entrance.campaign_of(request, campaign_id)
     if request.method != "POST":
-        if not detail.is_live(campaign):
+        if not live.is_live(campaign):
             return entrance.to(campaign, "detail")
         context = {"campaign": campaign, "account": selectors.account(campaign)}
         return render(request, "campaigns/confirm_cancel.html", context)
@@ -61,6 +61,6 @@ def _answer(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
         return render(
             request,
             "campaigns/fragments/live.html",
-            detail.live_context(request, entrance.campaign_of(request, campaign_id)),
+            live.context(request, entrance.campaign_of(request, campaign_id)),
         )
     return entrance.to(entrance.campaign_of(request, campaign_id), "detail")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -18,7 +19,7 @@ from apps.campaigns.views import entrance
 from apps.contacts.models import Contact
 
 # A stranger's HTML on our own address: the sandbox takes its origin, the policy everything else (design: S04).
-PREVIEW_POLICY = "sandbox; default-src 'none'; img-src https: data:; style-src 'unsafe-inline'"
+PREVIEW_POLICY = "sandbox; default-src 'none'; img-src https: data:{own}; style-src 'unsafe-inline'"
 LIGHTS = ("light", "dark")
 _SCHEME_META = re.compile(
     r"(<meta\b[^>]*\bname=\"(?:supported-)?color-schemes?\"[^>]*\bcontent=\")[^\"]*(?=\")", re.IGNORECASE
@@ -168,7 +169,9 @@ def letter(request: WorkspaceRequest, seen: previews.Preview, *, keep_seconds: i
         response = HttpResponse(
             in_light(seen.html, request.GET.get("light", "")), content_type="text/html; charset=utf-8"
         )
-    response["Content-Security-Policy"] = PREVIEW_POLICY
+    # An installation on one machine has no https: its own images are let through by their address.
+    own = f" {settings.PUBLIC_URL}/i/" if settings.PUBLIC_URL.startswith("http://") else ""
+    response["Content-Security-Policy"] = PREVIEW_POLICY.format(own=own)
     response["X-Content-Type-Options"] = "nosniff"
     response["X-Frame-Options"] = "SAMEORIGIN"
     response["Referrer-Policy"] = "no-referrer"

@@ -14,9 +14,8 @@ from apps.campaigns.forms import AddressForm, SendForm, TestForm
 from apps.campaigns.models import Campaign
 from apps.campaigns.services import drafts, lifecycle, preflight, previews, subtraction, test_letters
 from apps.campaigns.states import PENDING
-from apps.campaigns.views import composer, entrance
-from core import clock
-from core.errors import EspError, InvalidTransitionError
+from apps.campaigns.views import appointment, composer, entrance
+from core.errors import EspError, InvalidTransitionError, NotFoundError
 
 
 @may("campaigns.edit")
@@ -47,7 +46,8 @@ def _page(
         "reader": reader,
         "readers": readers,
         "preview": previews.of(campaign, reader),
-        "test_form": test_form or TestForm(initial={"to": request.user.email}),
+        "test_form": test_form
+        or TestForm(initial={"to": request.user.email, "reader": reader.email if reader else ""}),
         "send_form": send_form or SendForm(),
         "address_form": AddressForm(),
         "is_later": is_later,
@@ -74,9 +74,12 @@ def send_test(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
     campaign = entrance.campaign_of(request, campaign_id)
     form = TestForm(request.POST)
     if form.is_valid():
-        reader = entrance.reader_of(request, str(form.cleaned_data["reader"] or ""))
+        reader = None
         try:
+            reader = previews.reader_named(request.workspace, form.cleaned_data["reader"])
             test_letters.send(campaign, to=form.addresses(), as_contact=reader)
+        except NotFoundError as error:
+            form.add_error("reader", error.message)
         except EspError as error:
             form.add_error("to", error.message)
         else:
@@ -131,17 +134,14 @@ def send(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
         return entrance.to(campaign, "detail")  # the button was pressed twice: the first time counts
     form = SendForm(request.POST)
     if form.is_valid():
-        at = form.cleaned_data["at"] if form.cleaned_data["when"] == "later" else None
-        if form.cleaned_data["when"] == "later" and at is None:
-            form.add_error("at", _("Choose the date and time."))
-        elif at is not None and at <= clock.now():
-            form.add_error("at", _("This moment has passed. Choose a later one, or send now."))
+        if not appointment.moment_of(form):
+            pass
         elif report_blocks := preflight.inspect(campaign).to_fix:
             messages.error(request, _("Not sent: %(what)s.") % {"what": report_blocks[0].title.rstrip(".")})
             return entrance.to(campaign, "review")
         else:
             try:
-                lifecycle.schedule(campaign, by=request.user, at=at)
+                lifecycle.schedule(campaign, by=request.user, at=form.cleaned_data["moment"])
             except InvalidTransitionError:
                 return entrance.to(campaign, "detail")
             return entrance.to(campaign, "detail")

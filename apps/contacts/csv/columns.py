@@ -17,6 +17,8 @@ DELIMITERS = ",;\t|"
 EMAIL, FIRST_NAME, LAST_NAME, NAME = "email", "first_name", "last_name", "name"
 FIELDS = (EMAIL, FIRST_NAME, LAST_NAME, NAME)
 ATTRIBUTE = "attr:"
+# Columns of our own export that say what we know about a person's standing; an import leaves them out.
+OURS = "VashSender "
 
 _ADDRESS = re.compile(r"\s*<?[^@\s,;|<>\"]{1,64}@[^@\s,;|<>\"]{1,255}>?\s*")
 _KEY = re.compile(r"[^\W\d]\w{0,39}")
@@ -103,6 +105,17 @@ def attribute_key(name: str) -> str:
     return f"{key}_2" if key in _RESERVED or keyword.iskeyword(key) else key
 
 
+def heads(columns: Sequence[Column]) -> list[str]:
+    """Return a name for each column that tells it from the others, whatever order they come in."""
+    times: Counter[str] = Counter()
+    named = []
+    for column in columns:
+        name = column.name.casefold()
+        times[name] += 1
+        named.append(f"{name}#{times[name]}")
+    return named
+
+
 def problem_with(mapping: Mapping[int, str], width: int) -> str:
     """Return the code of what is wrong with a mapping of column numbers to targets, or nothing."""
     targets = [target for target in mapping.values() if target]
@@ -118,7 +131,7 @@ def problem_with(mapping: Mapping[int, str], width: int) -> str:
 
 
 def _suggest(names: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
-    suggested = [_by_name(name) for name in names]
+    suggested = ["" if name.startswith(OURS) else _by_name(name) for name in names]
     hits = [sum(bool(_ADDRESS.fullmatch(row[n])) for row in body if n < len(row)) for n in range(len(names))]
     if EMAIL not in suggested and any(hits):
         suggested[hits.index(max(hits))] = EMAIL
@@ -128,7 +141,7 @@ def _suggest(names: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
         if target == NAME and named & {FIRST_NAME, LAST_NAME}:
             target = ""
         if not target or target in taken:
-            key = attribute_key(names[number])
+            key = "" if names[number].startswith(OURS) else attribute_key(names[number])
             target = ATTRIBUTE + key if key and ATTRIBUTE + key not in taken else ""
         suggested[number] = target
         taken.add(target)

@@ -41,6 +41,10 @@ class Contact(models.Model):
     first_name = models.CharField(_("first name"), max_length=255, blank=True)
     last_name = models.CharField(_("last name"), max_length=255, blank=True)
     attributes = models.JSONField(default=dict, blank=True)
+    # The import that brought this person, so that it can be undone.
+    import_job = models.ForeignKey(
+        "contacts.ImportJob", on_delete=models.SET_NULL, null=True, db_index=False, related_name="brought"
+    )
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
 
@@ -48,7 +52,10 @@ class Contact(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["workspace", "email_normalised"], name="contact_once_per_workspace"),
         ]
-        indexes = [models.Index(fields=["workspace", "id"], name="contact_by_workspace")]
+        indexes = [
+            models.Index(fields=["workspace", "id"], name="contact_by_workspace"),
+            models.Index(fields=["import_job"], condition=models.Q(import_job__isnull=False), name="contact_by_import"),
+        ]
 
     def __str__(self) -> str:
         return f"contact {self.pk}"

@@ -19,10 +19,14 @@ class ImportJob(models.Model):
         """How far the import is."""
 
         UPLOADED = "uploaded", _("Uploaded")
+        CHECKING = "checking", _("Dry run")
+        CHECKED = "checked", _("Dry run done")
         RUNNING = "running", _("Importing")
         FINISHED = "finished", _("Finished")
         FAILED = "failed", _("Failed")
         CANCELLED = "cancelled", _("Cancelled")
+        UNDOING = "undoing", _("Being undone")
+        UNDONE = "undone", _("Undone")
 
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="import_jobs")
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -37,6 +41,8 @@ class ImportJob(models.Model):
     columns = models.JSONField(default=list)
     mapping = models.JSONField(default=dict)
     consent = models.CharField(max_length=300, blank=True)
+    # The name of a list that is made when the import starts, not before.
+    new_list = models.CharField(max_length=120, blank=True, default="", db_default="")
     state = models.CharField(max_length=10, choices=State.choices, default=State.UPLOADED)
     error = models.CharField(max_length=500, blank=True)
     rows_total = models.IntegerField(default=0)
@@ -44,12 +50,31 @@ class ImportJob(models.Model):
     position = models.BigIntegerField(default=0)
     line = models.IntegerField(default=0)
     counts = models.JSONField(default=dict)
+    # A few rows of each kind that the dry run met, to look at before anything is written.
+    examples = models.JSONField(default=dict, db_default={})
     created_at = models.DateTimeField(db_default=Now())
     moved_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True)
+    started_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
     finished_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"import {self.pk}: {self.state}"
+
+
+class RememberedMapping(models.Model):
+    """What the columns of a file became last time, by the set of their heads; proposed when such a file comes again."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="remembered_mappings")
+    heads_hash = models.CharField(max_length=64)
+    targets = models.JSONField(default=dict)
+    used_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["workspace", "heads_hash"], name="mapping_once_per_heads")]
+
+    def __str__(self) -> str:
+        return f"mapping {self.pk} of workspace {self.workspace_id}"
 
 
 class ImportChunk(models.Model):

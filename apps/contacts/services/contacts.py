@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from apps.accounts import audit
-from apps.accounts.models import Workspace
-from apps.contacts.models import Contact, ContactList
-from apps.contacts.services import subscriptions
+from apps.accounts.models import User, Workspace
+from apps.contacts.models import Contact, ContactList, ContactNote
+from apps.contacts.services import erasure, subscriptions, suppression
 from core import addresses
 from core.errors import EspError
+
+MAX_NOTE = 4000
 
 
 class ContactExistsError(EspError):
@@ -94,11 +96,47 @@ def edit(
     return contact
 
 
+def change_address(contact: Contact, *, email: str) -> bool:
+    """Give a person another address; return whether it differs. Letters that left keep the address they went to.
+
+    A suppression belongs to an address: who asked to stop, complained or bounced under the old one stays suppressed
+    under the new one.
+
+    Raises:
+        InvalidAddressError: the email is not an address.
+        ContactExistsError: somebody else has it; nothing changes.
+    """
+    address = addresses.parse(email)
+    if address.email == contact.email:
+        return False
+    old_hash, masked = bytes(contact.email_hash), addresses.mask(contact.email)
+    contact.email, contact.email_normalised = address.email, address.normalised
+    contact.email_hash, contact.updated_at = addresses.fingerprint(address.normalised), Now()
+    try:
+        with transaction.atomic():
+            contact.save(update_fields=["email", "email_normalised", "email_hash", "updated_at"])
+            suppression.carry_over(contact.workspace_id, from_hash=old_hash, to=address)
+            target = addresses.mask(address.email)
+            audit.note("contact_changed", workspace=contact.workspace_id, target=target, before=masked)
+    except IntegrityError:
+        other = Contact.objects.get(workspace=contact.workspace_id, email_normalised=address.normalised)
+        contact.refresh_from_db()
+        raise ContactExistsError(_("Another contact has this address already."), contact=other) from None
+    contact.refresh_from_db()
+    return True
+
+
+def write_note(contact: Contact, *, text: str, by: User) -> ContactNote:
+    """Add to what members know about a person."""
+    cleaned = addresses.CONTROLS.sub("", text).strip()[:MAX_NOTE]
+    return ContactNote.objects.create(contact=contact, text=cleaned, actor=by, actor_name=str(by))
+
+
 def delete(contact: Contact) -> None:
-    """Remove a person and their subscriptions; suppressions of the address and the counts of deliveries stay."""
+    """Remove a person for good; suppressions of the address and the counts of deliveries stay."""
     with transaction.atomic():
         audit.note("contact_deleted", workspace=contact.workspace_id, target=addresses.mask(contact.email))
-        contact.delete()
+        erasure.erase(contact.workspace_id, [contact.pk])
 
 
 def _one_line(text: str) -> str:

@@ -10,6 +10,7 @@ from django.db import connection
 
 from apps.contacts.csv.people import Person, Reject, duplicate
 from apps.contacts.models import ImportJob, ImportReject, Subscription
+from apps.contacts.services import consent
 
 COUNTS = (
     "rows", "new", "updated", "unchanged", "rejected", "duplicates_in_file", "suppressed", "unsubscribed",
@@ -18,9 +19,9 @@ COUNTS = (
 # Sorted by the unique key, so that two imports of one workspace lock people in the same order.
 _PEOPLE = """
 INSERT INTO contacts_contact AS kept
-       (workspace_id, uuid, email, email_normalised, email_hash, first_name, last_name, attributes, created_at,
-        updated_at)
-SELECT %s, gen_random_uuid(), email, normalised, hash, first_name, last_name, attributes::jsonb, now(), now()
+       (workspace_id, import_job_id, uuid, email, email_normalised, email_hash, first_name, last_name, attributes,
+        created_at, updated_at)
+SELECT %s, %s, gen_random_uuid(), email, normalised, hash, first_name, last_name, attributes::jsonb, now(), now()
   FROM unnest(%s::text[], %s::text[], %s::bytea[], %s::text[], %s::text[], %s::text[])
        AS row(email, normalised, hash, first_name, last_name, attributes)
  ORDER BY normalised COLLATE "C"
@@ -39,12 +40,17 @@ SELECT %s, hash, line FROM unnest(%s::bytea[], %s::int[]) AS row(hash, line)
 ON CONFLICT (job_id, email_hash) DO NOTHING
 """
 _FIRST_LINES = "SELECT email_hash, line FROM contacts_importseen WHERE job_id = %s AND email_hash = ANY(%s::bytea[])"
-_SUBSCRIBE = """
-INSERT INTO contacts_subscription (contact_id, contact_list_id, state, source, created_at, changed_at)
-SELECT id, %s, %s, %s, now(), now() FROM contacts_contact
- WHERE workspace_id = %s AND email_normalised = ANY(%s::text[]) ORDER BY id
-ON CONFLICT (contact_id, contact_list_id) DO NOTHING
-"""
+_SUBSCRIBE = f"""
+WITH joined AS (
+  INSERT INTO contacts_subscription (contact_id, contact_list_id, state, source, created_at, changed_at)
+  SELECT id, %(list)s, %(state)s, left(%(source)s, 200), now(), now() FROM contacts_contact
+   WHERE workspace_id = %(workspace)s AND email_normalised = ANY(%(normalised)s::text[]) ORDER BY id
+  ON CONFLICT (contact_id, contact_list_id) DO NOTHING
+  RETURNING contact_id)
+INSERT INTO contacts_consentevent ({consent.COLUMNS})
+SELECT %(workspace)s, contact_id, %(list)s, %(list_name)s, 'joined', '', %(source)s, %(sha256)s, %(job)s, NULL,
+       {consent.WHO} FROM joined
+"""  # noqa: S608 - constants
 _UNSUBSCRIBED = """
 SELECT count(*) FROM contacts_subscription JOIN contacts_contact person ON person.id = contact_id
  WHERE contact_list_id = %s AND state = %s AND workspace_id = %s AND email_normalised = ANY(%s::text[])
@@ -58,26 +64,42 @@ def write(job: ImportJob, rows: Sequence[Person | Reject]) -> dict[str, int]:
     Of the first three, `suppressed` and `unsubscribed` say how many will not be written to; doubles are among the
     rejected. Call it within the transaction that moves the job's cursor.
     """
-    people = [row for row in rows if isinstance(row, Person)]
-    rejects = [row for row in rows if isinstance(row, Reject)]
-    kept, doubles = _without_doubles(job, people)
-    rejects += doubles
+    kept, rejects, doubles = parted(job, rows)
     new, updated = _upsert(job, kept)
     normalised = [person.normalised for person in kept]
+    _subscribe(job, normalised)
     counts = {
         "rows": len(rows),
         "new": new,
         "updated": updated,
         "unchanged": len(kept) - new - updated,
         "rejected": len(rejects),
-        "duplicates_in_file": len(doubles),
+        "duplicates_in_file": doubles,
         "suppressed": _count(_SUPPRESSED, [job.workspace_id, [person.email_hash for person in kept]]),
-        "unsubscribed": _subscribe(job, normalised),
+        "unsubscribed": unsubscribed(job, normalised),
     }
+    keep_rejects(job, rejects)
+    return counts
+
+
+def parted(job: ImportJob, rows: Sequence[Person | Reject]) -> tuple[list[Person], list[Reject], int]:
+    """Return the people to take, the refusals with the doubles among them, and how many doubles there are."""
+    rejects = [row for row in rows if isinstance(row, Reject)]
+    kept, doubles = _without_doubles(job, [row for row in rows if isinstance(row, Person)])
+    return kept, rejects + doubles, len(doubles)
+
+
+def keep_rejects(job: ImportJob, rejects: Sequence[Reject]) -> None:
+    """Keep refused rows, to be read and downloaded."""
     ImportReject.objects.bulk_create(
         ImportReject(job=job, line=one.line, code=one.code, reason=one.reason, row=one.cells) for one in rejects
     )
-    return counts
+
+
+def unsubscribed(job: ImportJob, normalised: list[str]) -> int:
+    """Return how many of some people left the job's list."""
+    values = [job.contact_list_id, Subscription.State.UNSUBSCRIBED, job.workspace_id, normalised]
+    return _count(_UNSUBSCRIBED, values) if job.contact_list_id else 0
 
 
 def _without_doubles(job: ImportJob, people: Sequence[Person]) -> tuple[list[Person], list[Reject]]:
@@ -113,19 +135,30 @@ def _upsert(job: ImportJob, people: Sequence[Person]) -> tuple[int, int]:
         strict=True,
     )
     with connection.cursor() as cursor:
-        cursor.execute(_PEOPLE, [job.workspace_id, *map(list, columns)])
+        cursor.execute(_PEOPLE, [job.workspace_id, job.pk, *map(list, columns)])
         is_new = [row[0] for row in cursor.fetchall()]
     return is_new.count(True), is_new.count(False)
 
 
-def _subscribe(job: ImportJob, normalised: list[str]) -> int:
-    """Put the people on the list, except those who are on it in any state; return how many have unsubscribed."""
-    source = f"import {job.pk}: {job.consent}"[:200]
-    values = [job.contact_list_id, Subscription.State.CONFIRMED, source, job.workspace_id, normalised]
+def _subscribe(job: ImportJob, normalised: list[str]) -> None:
+    """Put the people on the list, except those who are on it in any state, and write down their consent."""
+    assert job.contact_list is not None
+    by = job.started_by or job.created_by
+    values = {
+        "list": job.contact_list_id,
+        "list_name": job.contact_list.name,
+        "state": Subscription.State.CONFIRMED,
+        "source": f"{job.file_name}: {job.consent}"[:300],
+        "sha256": job.file_sha256,
+        "job": job.pk,
+        "workspace": job.workspace_id,
+        "normalised": normalised,
+        "actor": by.pk if by else None,
+        "actor_name": by.email if by else "",
+        "ip": None,
+    }
     with connection.cursor() as cursor:
         cursor.execute(_SUBSCRIBE, values)
-    unsubscribed = [job.contact_list_id, Subscription.State.UNSUBSCRIBED, job.workspace_id, normalised]
-    return _count(_UNSUBSCRIBED, unsubscribed)
 
 
 def _count(statement: str, values: Sequence[Any]) -> int:

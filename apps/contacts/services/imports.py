@@ -22,8 +22,8 @@ from apps.accounts import audit
 from apps.accounts.models import User, Workspace
 from apps.contacts.csv import charsets, columns, people
 from apps.contacts.csv.reader import Record
-from apps.contacts.models import ContactList, ImportChunk, ImportJob, ImportSeen
-from apps.contacts.services import import_files, import_rows
+from apps.contacts.models import ContactList, ImportChunk, ImportJob, ImportReject, ImportSeen
+from apps.contacts.services import import_files, import_looks, import_mappings, import_rows, import_undo, lists
 from apps.contacts.services.import_files import BinaryFile, ImportFileError
 from core import jobs
 from core.errors import EspError, InvalidTransitionError, NotFoundError
@@ -34,6 +34,9 @@ CHUNK_TEXT = 4 * 1024 * 1024  # a chunk of long rows ends earlier, so that memor
 PREVIEW_ROWS = 50
 KEEP_UPLOADS = timedelta(hours=24)
 State = ImportJob.State
+WAITING = (State.UPLOADED, State.CHECKED)
+MOVING = (State.CHECKING, State.RUNNING, State.UNDOING)
+STOPPABLE = (*WAITING, State.CHECKING, State.RUNNING)
 
 
 class ImportMappingError(EspError):
@@ -49,6 +52,7 @@ class Preview:
     columns: list[columns.Column]
     rows: list[list[str]]
     mapping: dict[int, str]
+    is_recalled: bool = False
 
 
 def upload(
@@ -108,7 +112,53 @@ def preview(job: ImportJob, *, rows: int = 5) -> Preview:
     first = import_files.records_from(job, position=import_files.beginning(job), line=0)
     body = itertools.islice((one.cells for one in first), int(job.has_header), rows + int(job.has_header))
     suggested = {number: column.suggested for number, column in enumerate(described) if column.suggested}
-    return Preview(described, list(body), _mapping_of(job) or suggested)
+    recalled = import_mappings.recall(job)
+    chosen = _mapping_of(job) or recalled or suggested
+    return Preview(described, list(body), chosen, is_recalled=bool(recalled) and chosen == recalled)
+
+
+def check(
+    job: ImportJob,
+    *,
+    mapping: Mapping[int, str],
+    contact_list: ContactList | None = None,
+    new_list: str = "",
+    consent: str,
+) -> ImportJob:
+    """Begin a dry run, which counts what the import would change and changes nobody.
+
+    Args:
+        job: an uploaded one.
+        mapping: as for `start`.
+        contact_list: where the people would go; or
+        new_list: the name of a list that the start will make.
+        consent: how they agreed to get email.
+
+    Raises:
+        as `start`.
+    """
+    _same_workspace(job.workspace, contact_list)
+    with transaction.atomic():
+        job = _locked(job, State.UPLOADED)
+        job.contact_list, job.new_list = (None, new_list) if new_list else (contact_list, "")
+        job.consent = consent.strip()[:300]
+        _begin(job, mapping, State.CHECKING)
+    job.refresh_from_db()
+    return job
+
+
+def rethink(job: ImportJob) -> None:
+    """Go back from a dry run to the columns.
+
+    Raises:
+        InvalidTransitionError: there is no dry run to go back from.
+    """
+    with transaction.atomic():
+        job = _locked(job, State.CHECKED)
+        job.state, job.moved_at = State.UPLOADED, Now()
+        job.counts, job.examples = {}, {}
+        job.save(update_fields=["state", "moved_at", "counts", "examples"])
+        _forget_rows(job)
 
 
 def start(
@@ -117,34 +167,35 @@ def start(
     mapping: Mapping[int, str] | None = None,
     contact_list: ContactList | None = None,
     consent: str = "",
+    by: User | None = None,
 ) -> ImportJob:
     """Begin the import and ring for a worker.
 
     Args:
-        job: an uploaded one.
+        job: an uploaded one, or one whose dry run is done.
         mapping: column number → email, first_name, last_name, name, attr:KEY, or "" to leave it out; None takes
             the suggested one.
-        contact_list: where the people go; None takes the one given with the upload.
-        consent: how they agreed to get email; empty takes the one given with the upload.
+        contact_list: where the people go; None takes the one given with the upload or the dry run.
+        consent: how they agreed to get email; empty takes the one given before.
+        by: who declares that; None takes whoever uploaded the file.
 
     Raises:
         ImportMappingError: the mapping, the list or the note of consent is missing or makes no sense.
         InvalidTransitionError: it was started or cancelled before.
+        ListNameError: the new list's name was taken meanwhile.
         NotFoundError: the list belongs to another workspace.
     """
     _same_workspace(job.workspace, contact_list)
     with transaction.atomic():
-        job = _locked(job, State.UPLOADED)
-        chosen = dict(mapping) if mapping is not None else preview(job, rows=0).mapping
+        job = _locked(job, State.UPLOADED, State.CHECKED)
+        chosen = mapping if mapping is not None else preview(job, rows=0).mapping
         job.contact_list = contact_list or job.contact_list
+        if job.contact_list is None and job.new_list:
+            job.contact_list, job.new_list = lists.create(job.workspace, name=job.new_list), ""
         job.consent = consent.strip()[:300] or job.consent
-        _check(job, chosen)
-        job.mapping = {str(number): target for number, target in sorted(chosen.items()) if target}
-        job.state, job.moved_at = State.RUNNING, Now()
-        job.counts = dict.fromkeys(import_rows.COUNTS, 0)
-        job.save()
+        job.started_at, job.started_by = Now(), by or job.created_by
+        _begin(job, chosen, State.RUNNING)
         audit.note("import_started", workspace=job.workspace_id, target=job.file_name, sha256=job.file_sha256)
-        jobs.ring(RUN_TASK, job.pk)
     job.refresh_from_db()
     return job
 
@@ -156,7 +207,7 @@ def cancel(job: ImportJob) -> None:
         InvalidTransitionError: it has ended.
     """
     with transaction.atomic():
-        moved = ImportJob.objects.filter(pk=job.pk, state__in=[State.UPLOADED, State.RUNNING]).update(
+        moved = ImportJob.objects.filter(pk=job.pk, state__in=STOPPABLE).update(
             state=State.CANCELLED, finished_at=Now(), moved_at=Now()
         )
         if not moved:
@@ -182,26 +233,28 @@ def run_to_end(job: ImportJob) -> ImportJob:
 
 
 def run_chunk(job_id: int, *, rows: int = CHUNK_ROWS) -> bool:
-    """Import the next rows and move the cursor in one transaction; return whether there is more to do.
+    """Import, look at or take back the next rows in one transaction; return whether there is more to do.
 
     A rival that works on the same import makes this return False at once.
     """
     with transaction.atomic():
-        found = ImportJob.objects.select_for_update(skip_locked=True, of=("self",)).select_related("workspace")
-        job = found.filter(pk=job_id, state=State.RUNNING).first()
+        found = ImportJob.objects.select_for_update(skip_locked=True, of=("self",)).select_related(
+            "workspace", "contact_list", "started_by", "created_by"
+        )
+        job = found.filter(pk=job_id, state__in=MOVING).first()
         if job is None:
             return False
         with translation.override(job.workspace.language):
-            return _write_next(job, rows)
+            return import_undo.take_back_next(job, rows) if job.state == State.UNDOING else _take_next(job, rows)
 
 
 def sweep() -> int:
     """Ring for running imports that stand still, and drop uploads nobody started; return how many were rung."""
     patience = timedelta(seconds=settings.LIMITS.import_patience)
-    still = ImportJob.objects.filter(state=State.RUNNING, moved_at__lt=Now() - patience)
+    still = ImportJob.objects.filter(state__in=MOVING, moved_at__lt=Now() - patience)
     waiting = list(still.order_by("pk").values_list("pk", flat=True)[:100])
     jobs.ring_each(RUN_TASK, [(pk,) for pk in waiting])
-    forgotten = ImportJob.objects.filter(state=State.UPLOADED, created_at__lt=Now() - KEEP_UPLOADS)
+    forgotten = ImportJob.objects.filter(state__in=WAITING, created_at__lt=Now() - KEEP_UPLOADS)
     for job in forgotten.order_by("pk")[:100]:
         with transaction.atomic():
             if forgotten.filter(pk=job.pk).update(state=State.CANCELLED, finished_at=Now()):
@@ -209,21 +262,43 @@ def sweep() -> int:
     return len(waiting)
 
 
-def _write_next(job: ImportJob, limit: int) -> bool:
-    if job.contact_list_id is None:
+def _begin(job: ImportJob, mapping: Mapping[int, str], state: ImportJob.State) -> None:
+    chosen = dict(mapping)
+    _check(job, chosen)
+    job.mapping = {str(number): target for number, target in sorted(chosen.items()) if target}
+    job.state, job.moved_at = state, Now()
+    job.position = job.line = job.rows_done = job.rows_total = 0
+    job.counts, job.examples = dict.fromkeys(import_rows.COUNTS, 0), {}
+    job.save()
+    _forget_rows(job)
+    import_mappings.remember(job)
+    jobs.ring(RUN_TASK, job.pk)
+
+
+def _take_next(job: ImportJob, limit: int) -> bool:
+    is_dry = job.state == State.CHECKING
+    if job.contact_list_id is None and not (is_dry and job.new_list):
         _end(job, State.FAILED, error=_("The list was deleted while the import ran."))
         return False
     records = list(_next_records(job, limit))
     mapping, width = _mapping_of(job), len(job.columns)
-    counts = import_rows.write(job, [people.from_record(record, mapping, width) for record in records])
+    rows = [people.from_record(record, mapping, width) for record in records]
+    if is_dry:
+        counts, examples = import_looks.look(job, rows)
+        job.examples = import_looks.merged(job.examples, examples)
+    else:
+        counts = import_rows.write(job, rows)
     job.counts = {name: job.counts.get(name, 0) + counts[name] for name in import_rows.COUNTS}
     job.rows_done = job.counts["rows"]
     if records:
         job.position, job.line = records[-1].end, records[-1].end_line
         job.moved_at = Now()
-        job.save(update_fields=["counts", "rows_done", "position", "line", "moved_at"])
+        job.save(update_fields=["counts", "examples", "rows_done", "position", "line", "moved_at"])
         return True
-    _end(job, State.FINISHED)
+    if is_dry:
+        _end_look(job)
+    else:
+        _end(job, State.FINISHED)
     return False
 
 
@@ -250,8 +325,22 @@ def _end(job: ImportJob, state: ImportJob.State, *, error: str = "") -> None:
     _forget_file(job)
 
 
+def _end_look(job: ImportJob) -> None:
+    job.state, job.moved_at, job.rows_total = State.CHECKED, Now(), job.rows_done
+    job.position = job.line = 0
+    job.save(update_fields=["state", "moved_at", "rows_total", "position", "line", "counts", "examples", "rows_done"])
+    ImportSeen.objects.filter(job=job).delete()
+
+
+def _forget_rows(job: ImportJob) -> None:
+    ImportSeen.objects.filter(job=job).delete()
+    ImportReject.objects.filter(job=job).delete()
+
+
 def _forget_file(job: ImportJob) -> None:
     """Drop the file and the index of its addresses: they are personal data that nobody needs any more."""
+    without_samples = [{**column, "sample": ""} for column in job.columns]
+    ImportJob.objects.filter(pk=job.pk).update(columns=without_samples, examples={})
     ImportChunk.objects.filter(job=job).delete()
     ImportSeen.objects.filter(job=job).delete()
 
@@ -269,9 +358,9 @@ def _look(job: ImportJob, *, delimiter: str = "", has_header: bool | None = None
     job.save()
 
 
-def _locked(job: ImportJob, state: ImportJob.State) -> ImportJob:
+def _locked(job: ImportJob, *states: ImportJob.State) -> ImportJob:
     found = ImportJob.objects.select_for_update(of=("self",)).select_related("workspace").get(pk=job.pk)
-    if found.state != state:
+    if found.state not in states:
         raise InvalidTransitionError(_("This import was started or cancelled already."))
     return found
 
@@ -285,7 +374,7 @@ def _check(job: ImportJob, mapping: Mapping[int, str]) -> None:
     }
     if code := columns.problem_with(mapping, len(job.columns)):
         raise ImportMappingError(sentences[code], code=code)
-    if job.contact_list_id is None:
+    if job.contact_list_id is None and not job.new_list:
         raise ImportMappingError(_("Choose the list that the people are added to."), code="no_list")
     if not job.consent:
         raise ImportMappingError(_("Say how these people agreed to get email."), code="no_consent")

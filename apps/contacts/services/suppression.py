@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from apps.accounts import audit
-from apps.contacts.models import Suppression
+from apps.accounts.models import User
+from apps.contacts.models import ConsentEvent, Contact, Suppression
+from apps.contacts.services import consent
 from core import addresses
 from core.errors import EspError, NotFoundError
 
@@ -67,8 +70,36 @@ def add(workspace_id: int, *, email: str = "", email_hash: bytes = b"", reason: 
     return Suppression.objects.get(pk=row_id)
 
 
-def remove(workspace_id: int, *, suppression_id: int) -> None:
+def by_hand(contact: Contact, *, why: str, by: User) -> Suppression:
+    """Suppress a person's address, because a member says so."""
+    source = _("by hand, %(who)s") % {"who": by}
+    source = f"{source}: {why.strip()}" if why.strip() else source
+    with transaction.atomic():
+        found = add(contact.workspace_id, email=contact.email, reason=Reason.MANUAL, source=source)
+        consent.note(contact, ConsentEvent.Kind.SUPPRESSED, source=source)
+        audit.note("contacts_suppressed", workspace=contact.workspace_id, people=1)
+    return found
+
+
+def carry_over(workspace_id: int, *, from_hash: bytes, to: addresses.Address) -> None:
+    """Suppress a person's new address as strongly as the old one was; a bounce stays with the old mailbox."""
+    old = Suppression.objects.filter(workspace_id=workspace_id, email_hash=from_hash).first()
+    if old is None or (old.reason == Reason.HARD_BOUNCE and not old.asked_to_stop):
+        return
+    reason = Reason.UNSUBSCRIBED if old.reason == Reason.HARD_BOUNCE else old.reason
+    add(workspace_id, email=to.email, reason=reason, source=old.source)
+
+
+def is_liftable(found: Suppression) -> bool:
+    """Return whether a member may lift a suppression: not a complaint, and not the person's own wish."""
+    return found.reason in (Reason.MANUAL, Reason.HARD_BOUNCE) and not found.asked_to_stop
+
+
+def remove(workspace_id: int, *, suppression_id: int, why: str = "") -> None:
     """Lift a suppression that a member may lift: by hand, or after a bounce.
+
+    Args:
+        why: the member's reason; it stands in the audit and in the person's history.
 
     Raises:
         NotFoundError: there is none in this workspace.
@@ -78,8 +109,11 @@ def remove(workspace_id: int, *, suppression_id: int) -> None:
     with transaction.atomic():
         kept = mine.first()
         if mine.filter(reason__in=[Reason.MANUAL, Reason.HARD_BOUNCE], asked_to_stop=False).delete()[0]:
-            target = addresses.mask(kept.email) if kept else ""
-            audit.note("suppression_lifted", workspace=workspace_id, target=target)
+            email = kept.email if kept else ""
+            audit.note("suppression_lifted", workspace=workspace_id, target=addresses.mask(email), why=why[:300])
+            if email:
+                normalised = addresses.parse(email).normalised
+                consent.note_address(workspace_id, normalised, ConsentEvent.Kind.LIFTED, source=why)
             return
     kept = mine.first()
     if kept is None:
@@ -103,6 +137,13 @@ def is_suppressed(workspace_id: int, *, email: str = "", email_hash: bytes = b""
     """Return whether the address must not be written to."""
     _shown, email_hash = _identify(email, email_hash)
     return Suppression.objects.filter(workspace_id=workspace_id, email_hash=email_hash).exists()
+
+
+def has_asked_to_stop(workspace_id: int, *, email: str) -> bool:
+    """Return whether the person with this address has asked to stop everything, and not taken that back."""
+    _shown, email_hash = _identify(email, b"")
+    mine = Suppression.objects.filter(workspace_id=workspace_id, email_hash=email_hash)
+    return mine.filter(Q(asked_to_stop=True) | Q(reason=Reason.UNSUBSCRIBED)).exists()
 
 
 def _identify(email: str, email_hash: bytes) -> tuple[str, bytes]:

@@ -9,7 +9,6 @@ from pathlib import PurePath
 from typing import Any
 
 from django.contrib import messages
-from django.db import transaction
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import content_disposition_header
@@ -18,13 +17,16 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from apps.accounts.access import WorkspaceRequest, may, within
 from apps.contacts import selectors
+from apps.contacts.csv.cells import as_text
 from apps.contacts.forms import MappingForm, ReadAsForm, UploadForm
-from apps.contacts.models import ContactList, ImportJob
-from apps.contacts.services import import_files, imports, lists
+from apps.contacts.models import ImportJob
+from apps.contacts.services import import_files, import_undo, imports, lists
 from apps.contacts.services.import_files import ImportFileError
 from apps.contacts.views import paging
 
 State = ImportJob.State
+# A dry run of a small file is done before the page is drawn; the worker finds nothing left to do.
+LOOK_AT_ONCE = 128 * 1024
 
 
 @may("imports.view")
@@ -58,16 +60,19 @@ def new(request: WorkspaceRequest) -> HttpResponse:
 @may("imports.view")
 @require_safe
 def detail(request: WorkspaceRequest, importjob_uuid: uuid.UUID) -> HttpResponse:
-    """Show an import as it stands: its columns, its progress, or what came of it."""
+    """Show an import as it stands: its columns, what it would change, its progress, or what came of it."""
     job = _job(request, importjob_uuid)
     if job.state == State.UPLOADED:
         return _columns(request, job)
-    if request.htmx:
+    if request.htmx and not request.GET.get("after"):
         response = render(request, "contacts/import_progress.html", {"job": job})
-        if job.state != State.RUNNING:
+        if job.state not in imports.MOVING:
             response["HX-Refresh"] = "true"
         return response
-    return render(request, "contacts/import_detail.html", {"job": job, **_rejects_of(request, job)})
+    context = {"job": job, "can_undo": import_undo.can_undo(job), **_rejects_of(request, job)}
+    if job.state == State.CHECKED:
+        return render(request, "contacts/import_looked.html", {**context, **_looked(job)})
+    return render(request, "contacts/import_detail.html", context)
 
 
 @may("contacts.import")
@@ -83,23 +88,59 @@ def read_as(request: WorkspaceRequest, importjob_uuid: uuid.UUID) -> HttpRespons
 
 @may("contacts.import")
 @require_POST
-def start(request: WorkspaceRequest, importjob_uuid: uuid.UUID) -> HttpResponse:
-    """Begin the import."""
+def check(request: WorkspaceRequest, importjob_uuid: uuid.UUID) -> HttpResponse:
+    """Take the columns, the list and the consent, and count what would change; nothing is written."""
     job = _job(request, importjob_uuid)
     if job.state != State.UPLOADED:
         return _to_job(request, job)
     form = MappingForm(request.POST, job=job, preview=imports.preview(job))
     if form.is_valid():
+        values = form.cleaned_data
+        new_list = " ".join(values["new_list"].split())
         try:
-            with transaction.atomic():  # a refused start leaves no new list behind
-                contact_list = _list_of(request, form)
-                consent = form.cleaned_data["consent"]
-                imports.start(job, mapping=form.mapping, contact_list=contact_list, consent=consent)
+            lists.check_name(request.workspace, new_list)
+            # A name that somebody typed wins over the list that stood chosen by itself.
+            chosen = None if new_list else values["contact_list"]
+            imports.check(job, mapping=form.mapping, contact_list=chosen, new_list=new_list, consent=values["consent"])
         except (imports.ImportMappingError, lists.ListNameError) as error:
             form.add_error("new_list" if isinstance(error, lists.ListNameError) else None, error.message)
         else:
+            if job.size_bytes <= LOOK_AT_ONCE:
+                imports.run_to_end(job)
             return _to_job(request, job)
     return _columns(request, job, form)
+
+
+@may("contacts.import")
+@require_POST
+def rethink(request: WorkspaceRequest, importjob_uuid: uuid.UUID) -> HttpResponse:
+    """Go back from the dry run to the columns."""
+    job = _job(request, importjob_uuid)
+    if job.state == State.CHECKED:
+        imports.rethink(job)
+    return _to_job(request, job)
+
+
+@may("contacts.import")
+@require_POST
+def start(request: WorkspaceRequest, importjob_uuid: uuid.UUID) -> HttpResponse:
+    """Begin the import that the dry run described."""
+    job = _job(request, importjob_uuid)
+    if job.state == State.CHECKED:
+        try:
+            imports.start(job, mapping=imports.preview(job, rows=0).mapping, by=request.user)
+        except (imports.ImportMappingError, lists.ListNameError) as error:
+            messages.warning(request, error.message)
+    return _to_job(request, job)
+
+
+@may("contacts.import")
+@require_POST
+def undo(request: WorkspaceRequest, importjob_uuid: uuid.UUID) -> HttpResponse:
+    """Take an import back, as far as nothing happened to its people since."""
+    job = _job(request, importjob_uuid)
+    import_undo.begin(job)
+    return _to_job(request, job)
 
 
 @may("contacts.import")
@@ -139,9 +180,17 @@ def _reject_lines(job: ImportJob) -> Iterator[str]:
         yield writer.writerow([reject.line, reject.reason, *(as_text(str(cell)) for cell in reject.row)])
 
 
-def as_text(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula (OWASP: CSV injection)."""
-    return f"'{cell}" if cell.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")) else cell
+def _looked(job: ImportJob) -> dict[str, Any]:
+    words = {
+        "new": _("New"),
+        "updated": _("Updated"),
+        "unchanged": _("Unchanged"),
+        "suppressed": _("Suppressed, never written to"),
+    }
+    return {
+        "examples": [(word, some) for kind, word in words.items() if (some := job.examples.get(kind))],
+        "taken": sum(job.counts.get(kind, 0) for kind in ("new", "updated", "unchanged")),
+    }
 
 
 def _columns(request: WorkspaceRequest, job: ImportJob, form: MappingForm | None = None) -> HttpResponse:
@@ -152,6 +201,7 @@ def _columns(request: WorkspaceRequest, job: ImportJob, form: MappingForm | None
         "form": form,
         "read_as": ReadAsForm(job=job),
         "columns": [(column, form[f"column_{number}"]) for number, column in enumerate(preview.columns)],
+        "is_recalled": preview.is_recalled,
         "recognised": sum(bool(target) for target in preview.mapping.values()),
         "may_import": request.may("contacts.import"),
     }
@@ -168,14 +218,6 @@ def _rejects_of(request: WorkspaceRequest, job: ImportJob) -> dict[str, Any]:
         "next_url": paging.url(after=rows[-1].line, shown=shown) if more else "",
         "may_import": request.may("contacts.import"),
     }
-
-
-def _list_of(request: WorkspaceRequest, form: MappingForm) -> ContactList:
-    # A name that somebody typed wins over the list that stood chosen by itself.
-    if name := form.cleaned_data["new_list"].strip():
-        return lists.create(request.workspace, name=name)
-    chosen: ContactList = form.cleaned_data["contact_list"]
-    return chosen
 
 
 def _job(request: WorkspaceRequest, importjob_uuid: uuid.UUID) -> ImportJob:

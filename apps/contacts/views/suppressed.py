@@ -6,15 +6,15 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.accounts.access import WorkspaceRequest, may, within
 from apps.contacts import selectors
-from apps.contacts.forms import SuppressForm
-from apps.contacts.models import Suppression
-from apps.contacts.services import suppression
+from apps.contacts.forms import SuppressForm, WhyForm
+from apps.contacts.models import Contact, Suppression
+from apps.contacts.services import suppression, suppression_lists
 from apps.contacts.views import paging
-from core.addresses import InvalidAddressError
 
 
 @may("contacts.view")
@@ -40,36 +40,55 @@ def show(request: WorkspaceRequest) -> HttpResponse:
 @may("suppressions.edit")
 @require_http_methods(["GET", "HEAD", "POST"])
 def add(request: WorkspaceRequest) -> HttpResponse:
-    """Suppress an address by hand."""
-    form = SuppressForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        source = form.cleaned_data["note"] or _("by hand, %(who)s") % {"who": request.user}
+    """Suppress addresses by hand or from a file, one per line."""
+    form = SuppressForm(request.POST, request.FILES) if request.method == "POST" else SuppressForm()
+    if form.is_valid():
         try:
-            suppression.add(
-                request.workspace.pk,
-                email=form.cleaned_data["email"],
-                reason=Suppression.Reason.MANUAL,
-                source=source,
-            )
-        except InvalidAddressError as error:
-            form.add_error("email", error.message)
+            lines = form.cleaned_data["emails"].splitlines()
+            if file := form.cleaned_data["file"]:
+                lines += suppression_lists.lines_of(file.read(suppression_lists.MAX_BYTES + 1))
+            note = form.cleaned_data["note"]
+            result = suppression_lists.add(request.workspace, lines, note=note, by=request.user)
+        except suppression_lists.SuppressionFileError as error:
+            form.add_error(None, error.message)
         else:
-            messages.success(request, _("Suppressed. Nothing is sent to this address."))
-            return _back(request)
+            messages.success(request, _said(result))
+            if not result.refused:
+                return _back(request)
+            return render(request, "contacts/suppress.html", {"form": SuppressForm(), "result": result})
     return render(request, "contacts/suppress.html", {"form": form}, status=422 if form.errors else 200)
 
 
 @may("suppressions.edit")
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def remove(request: WorkspaceRequest, suppression_id: int) -> HttpResponse:
-    """Lift a suppression that a member may lift; the others say why not."""
+    """Ask why, then lift a suppression that a member may lift; the others say why not."""
     found = within(request.workspace, Suppression.objects.all(), pk=suppression_id)
-    try:
-        suppression.remove(request.workspace.pk, suppression_id=found.pk)
-    except suppression.SuppressionStaysError as error:
-        messages.warning(request, error.message)
-    else:
-        messages.success(request, _("Lifted. This address can be written to again."))
+    form = WhyForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            suppression.remove(request.workspace.pk, suppression_id=found.pk, why=form.cleaned_data["why"])
+        except suppression.SuppressionStaysError as error:
+            messages.warning(request, error.message)
+        else:
+            messages.success(request, _("Lifted. This address can be written to again."))
+        return _to_where_asked(request, found)
+    context = {"form": form, "one": found, "may_lift": suppression.is_liftable(found)}
+    return render(request, "contacts/lift.html", context, status=422 if form.errors else 200)
+
+
+def _said(result: suppression_lists.Added) -> str:
+    words = [ngettext("Suppressed %(n)s address.", "Suppressed %(n)s addresses.", result.added) % {"n": result.added}]
+    if result.known:
+        words.append(_("%(n)s were suppressed already.") % {"n": result.known})
+    return " ".join(words)
+
+
+def _to_where_asked(request: WorkspaceRequest, found: Suppression) -> HttpResponse:
+    """Go back to the person, where the deed was done on their page."""
+    contact = Contact.objects.filter(workspace=request.workspace, email_hash=bytes(found.email_hash))
+    if request.POST.get("back") == "person" and (person := contact.first()):
+        return redirect("contacts:detail", workspace_slug=request.workspace.slug, contact_uuid=person.uuid)
     return _back(request)
 
 

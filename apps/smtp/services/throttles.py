@@ -40,12 +40,13 @@ def take(transport_id: int, limits: Limits, *, patience: float = PATIENCE_SECOND
         return Grant(True, 0.0)
     for _attempt in range(_TRIES):
         version, usage, now = _read(transport_id)
+        read_at = time.monotonic()
         slot = throttle.next_slot(limits, usage, now=now)
         wait = slot.at - now
         if wait > patience:
             return Grant(False, wait)
         if _write(transport_id, limits, slot.usage, version=version, now=now):
-            return Grant(True, wait)
+            return Grant(True, max(0.0, wait - (time.monotonic() - read_at)))
         time.sleep(random.random() * 0.002)  # noqa: S311 - keeps rivals apart, guards nothing
     return Grant(False, patience)
 

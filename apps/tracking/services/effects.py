@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import connection
 
-from apps.campaigns.services import outcomes
+from apps.campaigns.services import proofs
 from apps.tracking.machines import PROVES_ARRIVAL
 
 # Only campaigns that move or moved lately: unconfirmed letters are few, and found by (campaign, state).
@@ -12,7 +12,7 @@ _PROVEN = """
 SELECT d.id, min(e.kind)
 FROM campaigns_campaign k
 JOIN campaigns_delivery d ON d.campaign_id = k.id AND d.state = 'unconfirmed'
-JOIN tracking_event e ON e.delivery_id = d.id AND e.machine_reason = ANY(%s)
+JOIN tracking_event e ON e.delivery_id = d.id AND (e.machine_reason = ANY(%s) OR e.kind = 'unsubscribe')
 WHERE k.state IN ('sending', 'paused', 'stalled') OR k.moved_at > now() - interval '1 day'
 GROUP BY d.id ORDER BY d.id LIMIT 1000
 """
@@ -27,4 +27,4 @@ def prove_arrivals() -> int:
     with connection.cursor() as cursor:
         cursor.execute(_PROVEN, [sorted(PROVES_ARRIVAL)])
         found = cursor.fetchall()
-    return sum(outcomes.proven(delivery_id, by=kind) for delivery_id, kind in found)
+    return sum(proofs.arrived(delivery_id, by=kind) for delivery_id, kind in found)

@@ -99,7 +99,7 @@ def undo(letter: Letter, *, fetch: Fetch) -> None:
     with transaction.atomic():
         if now.is_off_everything:
             for address in _addresses(letter):
-                subscriptions.undo_unsubscribe_everything(letter.workspace_id, **address)
+                subscriptions.undo_unsubscribe_everything(letter.workspace_id, **address, source=_source(letter))
             detail: dict[str, object] = {"scope": Scope.EVERYTHING.value}
         else:
             assert letter.contact_id is not None

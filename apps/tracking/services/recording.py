@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest
 
-from apps.campaigns.services import outcomes
+from apps.campaigns.services import proofs
 from apps.campaigns.states import DeliveryState
 from apps.tracking import machines
 from apps.tracking.letters import Letter
@@ -30,9 +30,14 @@ def record(letter: Letter, kind: Event.Kind, *, fetch: Fetch, detail: dict[str, 
         is_machine=reason is not None,
         machine_reason=reason.value if reason else "",
     )
-    if letter.state == DeliveryState.UNCONFIRMED and event.machine_reason in machines.PROVES_ARRIVAL:
-        outcomes.proven(letter.delivery_id, by=kind.value)
+    if letter.state != DeliveryState.SENT and _proves_arrival(event):
+        proofs.arrived(letter.delivery_id, by=kind.value)
     return event
+
+
+def _proves_arrival(event: Event) -> bool:
+    """Return whether only somebody who has the letter can have caused it; mailboxes press "unsubscribe" by machine."""
+    return event.kind == Kind.UNSUBSCRIBE or event.machine_reason in machines.PROVES_ARRIVAL
 
 
 def fetch_of(

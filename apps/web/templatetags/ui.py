@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import template
+from django.contrib.messages.storage.base import Message
 from django.forms import BaseForm, BoundField
 from django.template.context import Context
 from django.template.loader import render_to_string
@@ -16,6 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from apps.web import bars, fields, icons, moments, numbers, states
+from core import toasts
 
 register = template.Library()
 logger = logging.getLogger(__name__)
@@ -25,10 +27,28 @@ register.filter("filesize_words", numbers.size)
 
 
 @register.filter
+def kib_words(value: int) -> str:
+    """Return a size in KiB as people read sizes."""
+    return numbers.size(value * 1024)
+
+
+@register.filter
 def initials(name: str) -> str:
     """Return up to two capitals for an avatar."""
     words = [word for word in str(name).replace("@", " ").replace(".", " ").split() if word[0].isalnum()]
     return "".join(word[0] for word in words[:2]).upper() or "?"
+
+
+@register.filter
+def place(zone: str) -> str:
+    """Return the town that a time zone is named after."""
+    return str(zone).rpartition("/")[2].replace("_", " ")
+
+
+@register.filter
+def undo(message: Message) -> dict[str, object] | None:
+    """Return where a message's Undo posts, if the deed can be undone."""
+    return toasts.undo_of(message.extra_tags or "")
 
 
 @register.simple_tag
@@ -56,9 +76,27 @@ def moment(value: dt.datetime | None, style: str = "smart") -> SafeString:
 
 
 @register.simple_tag
+def span(start: dt.datetime | None, end: dt.datetime | None = None) -> SafeString:
+    """Return from when to when, the day and the minute said once where they are the same."""
+    return moments.span(start, end) if start else moments.element(None, "")
+
+
+@register.simple_tag
 def ago(value: dt.datetime | None) -> SafeString:
     """Return how long ago a moment was, or the moment where that is an hour or more."""
     return moments.element(value, moments.ago(value) if value else "")
+
+
+@register.simple_tag
+def seconds(value: float | None) -> str:
+    """Return a length of time in words: seconds, minutes, hours; a dash for none."""
+    return moments.length(value)
+
+
+@register.simple_tag
+def seconds_ago(value: float | None) -> str:
+    """Return how long ago something was, from its age in seconds; a dash for never."""
+    return moments.length_ago(value)
 
 
 @register.inclusion_tag("components/chip.html")

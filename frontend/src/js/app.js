@@ -1,5 +1,6 @@
 // The entry of every signed-in page: htmx and the small behaviours that HTML does not have yet.
 import htmx from "htmx.org";
+import { startChooser } from "./chooser.js";
 import { startDialogs } from "./dialogs.js";
 import { startDrawer } from "./drawer.js";
 import { startForms } from "./forms.js";
@@ -7,6 +8,7 @@ import { startFragments } from "./fragments.js";
 import { startKeyboard } from "./keyboard.js";
 import { startLive } from "./live.js";
 import { startMenus } from "./menus.js";
+import { startPalette } from "./palette.js";
 import { startTheme } from "./theme.js";
 import { startToasts } from "./toasts.js";
 
@@ -15,7 +17,9 @@ startMenus();
 startDrawer();
 startDialogs();
 startForms();
+startChooser();
 startToasts();
 startFragments();
 startLive(htmx);
 startKeyboard();
+startPalette(htmx);

@@ -165,4 +165,14 @@ function start(textarea) {
   mark();
 }
 
+// A choice made in the panel holds from the click on: a refresh after a save, which overtakes its reply, asks for the
+// same reader, part and width.
+document.addEventListener("htmx:configRequest", ({ detail }) => {
+  if (!detail.elt.matches("#reader a[hx-get]")) return;
+  const asked = new URL(detail.path, location.href).searchParams;
+  for (const input of document.querySelectorAll('#reader input[type="hidden"][form="step"]')) {
+    input.value = asked.get(input.name) ?? "";
+  }
+});
+
 document.querySelectorAll("textarea[data-code]").forEach(start);

@@ -58,7 +58,15 @@ def test_finds_nothing_in_an_honest_letter() -> None:
         ({"html": GOOD["html"] + '<img alt="" src="http://a.example/x.png">'}, "insecure_images", "warns", 1),
         ({"html": GOOD["html"] + '<a href="shop/x">x</a>'}, "relative_links", "warns", 1),
         ({"html": GOOD["html"] + '<a href="https://bit.ly/x">x</a>'}, "doubtful_links", "warns", 1),
-        ({"html": GOOD["html"] + '<a href="http://10.0.0.1/">x</a>'}, "doubtful_links", "warns", 1),
+        ({"html": GOOD["html"] + '<a href="http://8.8.8.8/">x</a>'}, "doubtful_links", "warns", 1),
+        ({"html": GOOD["html"] + '<a href="http://10.0.0.1/">x</a>'}, "local_links", "warns", 1),
+        ({"html": GOOD["html"] + '<a href="http://localhost:8000/">x</a>'}, "local_links", "warns", 1),
+        ({"html": GOOD["html"] + '<a href="http://[::1]/">x</a><a href="//nas.local">'}, "local_links", "warns", 2),
+        ({"html": GOOD["html"] + '<a href="https://intranet/">x</a>'}, "local_links", "warns", 1),
+        ({"html": GOOD["html"] + '<a href="https:/example.com/x">x</a>'}, "broken_links", "blocks", 1),
+        ({"html": GOOD["html"] + '<a href="http://https://example.com">x</a>'}, "broken_links", "blocks", 1),
+        ({"html": GOOD["html"] + '<a href="https://exam ple.com/">x</a>'}, "broken_links", "blocks", 1),
+        ({"html": GOOD["html"] + '<a href="htp://example.com/">x</a>'}, "forbidden_link", "blocks", 0),
     ],
 )  # fmt: skip
 def test_finds(changes: dict[str, str], code: str, level: str, count: int) -> None:

@@ -1,0 +1,105 @@
+"""Takes an import back: the people only it brought go, and so do its subscriptions; whoever got a letter stays."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db import connection, transaction
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+
+from apps.accounts import audit
+from apps.contacts.models import ConsentEvent, Contact, ContactNote, ImportJob
+from apps.contacts.services import consent, erasure
+from core import jobs
+from core.errors import InvalidTransitionError
+
+RUN_TASK = "apps.contacts.tasks.run_import"
+UNDO_WITHIN = timedelta(days=30)
+State = ImportJob.State
+ENDED = (State.FINISHED, State.CANCELLED)
+
+# Whoever has left the list since keeps that wish, and whoever came back by themselves their place.
+_TAKE_BACK = f"""
+WITH touched AS (
+  SELECT contact_id, contact_list_id, list_name, id AS joined FROM contacts_consentevent
+   WHERE import_job_id = %(job)s AND kind = 'joined'),
+changed AS (
+  DELETE FROM contacts_subscription s USING touched t
+   WHERE s.contact_id = t.contact_id AND s.contact_list_id = t.contact_list_id AND s.state = 'confirmed'
+     AND NOT EXISTS (SELECT 1 FROM contacts_consentevent later
+                      WHERE later.contact_id = s.contact_id AND later.contact_list_id = s.contact_list_id
+                        AND later.id > t.joined)
+  RETURNING s.contact_id, s.contact_list_id, t.list_name, s.state AS before)
+INSERT INTO contacts_consentevent ({consent.COLUMNS})
+SELECT %(workspace)s, contact_id, contact_list_id, list_name, 'undone', before, %(source)s, '', NULL, NULL,
+       {consent.WHO} FROM changed
+"""  # noqa: S608 - constants
+
+
+def can_undo(job: ImportJob) -> bool:
+    """Return whether an import has ended lately enough to be taken back, and brought anything."""
+    return bool(
+        job.state in ENDED
+        and job.started_at
+        and job.finished_at
+        and ImportJob.objects.filter(pk=job.pk, finished_at__gt=Now() - UNDO_WITHIN).exists()
+    )
+
+
+def begin(job: ImportJob) -> None:
+    """Start to take an import back and ring for a worker.
+
+    Raises:
+        InvalidTransitionError: it runs, never ran, was taken back, or ended more than 30 days ago.
+    """
+    with transaction.atomic():
+        ended = ImportJob.objects.filter(
+            pk=job.pk, state__in=ENDED, started_at__isnull=False, finished_at__gt=Now() - UNDO_WITHIN
+        )
+        if not ended.update(state=State.UNDOING, moved_at=Now()):
+            raise InvalidTransitionError(_("This import cannot be undone any more."))
+        audit.note("import_undone", workspace=job.workspace_id, target=job.file_name)
+        jobs.ring(RUN_TASK, job.pk)
+
+
+def take_back_next(job: ImportJob, limit: int) -> bool:
+    """Remove the next people whom only this import brought; return whether there is more to do."""
+    brought = list(Contact.objects.filter(import_job=job).order_by("pk").values_list("pk", flat=True)[:limit])
+    if brought:
+        kept = _touched_since(job, brought)
+        gone = [pk for pk in brought if pk not in kept]
+        erasure.delete_untouched(gone)
+        Contact.objects.filter(pk__in=kept).update(import_job=None)
+        job.counts["removed"] = job.counts.get("removed", 0) + len(gone)
+        job.counts["stayed"] = job.counts.get("stayed", 0) + len(kept)
+        job.moved_at = Now()
+        job.save(update_fields=["counts", "moved_at"])
+        return True
+    job.counts["taken_off"] = _take_back_subscriptions(job)
+    job.state, job.moved_at = State.UNDONE, Now()
+    job.save(update_fields=["counts", "state", "moved_at"])
+    return False
+
+
+def _touched_since(job: ImportJob, contact_ids: list[int]) -> set[int]:
+    """Return those with whom something happened besides this import: a letter, a note, another change of consent."""
+    events = ConsentEvent.objects.filter(contact__in=contact_ids).exclude(import_job=job)
+    notes = ContactNote.objects.filter(contact__in=contact_ids)
+    return (
+        erasure.written_to(contact_ids)
+        | set(events.values_list("contact_id", flat=True))
+        | set(notes.values_list("contact_id", flat=True))
+    )
+
+
+def _take_back_subscriptions(job: ImportJob) -> int:
+    values = {
+        "job": job.pk,
+        "workspace": job.workspace_id,
+        "source": _("The import %(file)s was undone") % {"file": job.file_name},
+        **consent.who(),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKE_BACK, values)
+        return int(cursor.rowcount)

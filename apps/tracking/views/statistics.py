@@ -1,0 +1,46 @@
+"""What the pages of lower floors show of what came back, as fragments they fetch by route name."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from apps.accounts.access import WorkspaceRequest, may, within
+from apps.campaigns.models import Campaign
+from apps.contacts.models import Contact
+from apps.tracking import people, selectors
+
+
+@may("campaigns.view")
+@require_safe
+def campaign_statistics(request: WorkspaceRequest, campaign_uuid: UUID) -> HttpResponse:
+    """Show opens, clicks and unsubscribes of one campaign."""
+    campaign = within(request.workspace, Campaign.objects.all(), uuid=campaign_uuid)
+    statistics = selectors.campaign_statistics(campaign.pk)
+    return render(request, "tracking/campaign_statistics.html", {"campaign": campaign, "statistics": statistics})
+
+
+@may("contacts.view")
+@require_safe
+def contact_letters(request: WorkspaceRequest, contact_uuid: UUID) -> HttpResponse:
+    """Show every letter to one person with its fate, opens and clicks."""
+    contact = within(request.workspace, Contact.objects.all(), uuid=contact_uuid)
+    before, shown = (_number(request.GET.get(name, "")) for name in ("before", "shown"))
+    page, next_before = people.letters(contact, before=before)
+    shown += len(page)
+    url = reverse("tracking:contact_letters", args=[request.workspace.slug, contact.uuid])
+    context = {
+        "contact": contact,
+        "letters": page,
+        "shown": shown,
+        "next_url": f"{url}?before={next_before}&shown={shown}" if next_before else "",
+    }
+    return render(request, "tracking/contact_letters.html", context)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0

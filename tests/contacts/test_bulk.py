@@ -1,0 +1,163 @@
+"""One deed for many people: only those it concerns change, and it can be taken back exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from apps.accounts.models import User, Workspace
+from apps.contacts.models import BulkDeed, ConsentEvent, Contact, ContactList, Subscription, Suppression
+from apps.contacts.services import bulk, lists, subscriptions, suppression
+from core.errors import InvalidTransitionError
+
+pytestmark = pytest.mark.django_db
+MakeContact = Callable[..., Contact]
+Snapshot = tuple[list[Any], list[Any]]
+
+
+def url(name: str, *args: Any) -> str:
+    return reverse(f"contacts:{name}", args=["northlight", *args])
+
+
+def standing() -> Snapshot:
+    return (
+        list(Subscription.objects.order_by("contact", "contact_list").values_list("contact", "contact_list", "state")),
+        list(Suppression.objects.order_by("email").values_list("email", "reason")),
+    )
+
+
+@pytest.fixture
+def other(workspace: Workspace) -> ContactList:
+    return lists.create(workspace, name="Events")
+
+
+@pytest.fixture
+def people(make_contact: MakeContact, other: ContactList, workspace: Workspace) -> list[Contact]:
+    """Return four people: on Events, left it, on neither and suppressed as a complaint, and nothing special."""
+    made = [make_contact(f"{name}@x.example") for name in ("on", "left", "spam", "fine")]
+    subscriptions.subscribe(made[0], other, source="form")
+    subscriptions.subscribe(made[1], other, source="form")
+    subscriptions.unsubscribe(made[1].pk, [other.pk], source="link")
+    suppression.add(workspace.pk, email="spam@x.example", reason="complaint")
+    return made
+
+
+@pytest.mark.parametrize(("kind", "changed"), [("add", 2), ("remove", 1), ("suppress", 3)])
+def test_changes_whom_it_concerns_and_undoes_that_exactly(
+    workspace: Workspace, owner: User, other: ContactList, people: list[Contact], kind: str, changed: int
+) -> None:
+    before = standing()
+
+    deed = bulk.do(
+        workspace, BulkDeed.Kind(kind), [one.pk for one in people],
+        contact_list=None if kind == "suppress" else other, by=owner,
+    )  # fmt: skip
+
+    assert deed.people == changed
+    assert ConsentEvent.objects.filter(deed=deed).count() == changed
+    assert standing() != before
+    assert bulk.undo(deed) == changed
+    assert standing() == before
+    assert ConsentEvent.objects.filter(kind="undone").count() == changed
+
+
+def test_never_revives_who_left_nor_forgets_the_wish(
+    workspace: Workspace, owner: User, other: ContactList, people: list[Contact]
+) -> None:
+    for kind in (BulkDeed.Kind.ADD, BulkDeed.Kind.REMOVE):
+        bulk.do(workspace, kind, [people[1].pk], contact_list=other, by=owner)
+
+    assert Subscription.objects.get(contact=people[1], contact_list=other).state == "unsubscribed"
+
+
+def test_an_undo_leaves_alone_what_happened_since(
+    workspace: Workspace, owner: User, other: ContactList, people: list[Contact]
+) -> None:
+    fine = people[3]
+    added = bulk.do(workspace, BulkDeed.Kind.ADD, [fine.pk], contact_list=other, by=owner)
+    suppressed = bulk.do(workspace, BulkDeed.Kind.SUPPRESS, [fine.pk], by=owner)
+    subscriptions.unsubscribe(fine.pk, [other.pk], source="link")
+    suppression.add(workspace.pk, email="fine@x.example", reason="complaint")
+
+    assert (bulk.undo(added), bulk.undo(suppressed)) == (0, 0)
+
+    assert Subscription.objects.get(contact=fine, contact_list=other).state == "unsubscribed"
+    assert Suppression.objects.get(email="fine@x.example").reason == "complaint"
+    with pytest.raises(InvalidTransitionError):
+        bulk.undo(added)
+
+
+def test_chosen_rows_get_the_deed_and_a_toast_with_undo(
+    owner_client: Client, other: ContactList, people: list[Contact]
+) -> None:
+    chosen = [str(people[2].uuid), str(people[3].uuid)]
+
+    answer = owner_client.post(
+        url("change"), {"deed": "add", "chosen": [*chosen, "no-uuid"], "to": str(other.uuid), "q": "x.example"},
+        follow=True,
+    )  # fmt: skip
+
+    deed = BulkDeed.objects.get()
+    page = answer.content.decode()
+    assert "Added 2 people to Events." in page
+    assert f'action="{url("undo", deed.uuid)}"' in page
+    assert answer.redirect_chain[0][0] == url("list") + "?q=x.example"
+    owner_client.post(url("undo", deed.uuid))
+    assert not Subscription.objects.filter(contact=people[3], contact_list=other).exists()
+
+
+def test_everybody_found_means_the_filter_and_not_the_page(
+    owner_client: Client, contact_list: ContactList, make_contact: MakeContact
+) -> None:
+    for n in range(60):
+        make_contact(f"p{n}@x.example")
+    make_contact("else@y.example")
+
+    owner_client.post(
+        url("change"), {"deed": "suppress", "everybody": "1", "q": "x.example", "list": str(contact_list.uuid)}
+    )
+
+    assert Suppression.objects.count() == 60
+
+
+@pytest.mark.parametrize("values", [{}, {"deed": "add"}, {"deed": "evil", "everybody": "1"}])
+def test_a_deed_without_people_or_name_changes_nothing(
+    owner_client: Client, people: list[Contact], values: dict[str, str]
+) -> None:
+    before = standing()
+
+    assert "Nobody was chosen." in owner_client.post(url("change"), values, follow=True).content.decode()
+
+    assert standing() == before
+
+
+def test_people_and_lists_of_another_workspace_are_out_of_reach(
+    owner_client: Client, stranger: User, people: list[Contact]
+) -> None:
+    elsewhere = Workspace.objects.get(slug="elsewhere")
+    foreign = Contact.objects.create(
+        workspace=elsewhere, email="f@x.example", email_normalised="f@x.example", email_hash=b"f" * 32
+    )
+    theirs = lists.create(elsewhere, name="Theirs")
+
+    owner_client.post(url("change"), {"deed": "suppress", "chosen": str(foreign.uuid)})
+    owner_client.post(url("change"), {"deed": "add", "chosen": str(people[0].uuid), "to": str(theirs.uuid)})
+
+    assert not Suppression.objects.filter(email="f@x.example").exists()
+    assert not Subscription.objects.filter(contact_list=theirs).exists()
+
+
+def test_refuses_more_people_than_one_deed_may_change(
+    owner_client: Client, people: list[Contact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "MAX_PEOPLE", 3)
+    before = standing()
+
+    answer = owner_client.post(url("change"), {"deed": "suppress", "everybody": "1"})
+
+    assert answer.status_code == 400
+    assert standing() == before
