@@ -20,6 +20,7 @@ DATA_DIR = Path(os.environ.get("VASHSENDER_DATA") or tempfile.gettempdir()) / "v
 SPOOL_DIR = DATA_DIR / "spool"
 # Tests empty their database under one data folder; only those of the guard itself name a file.
 EPOCH_FILE = env.vashsender_epoch_file
+EXPORTS_DIR = DATA_DIR / "exports"
 REFUSALS_FILE = DATA_DIR / "refusals.toml"
 PUBLIC_URL = env.given_public_url or "http://localhost:8000"
 PRIVATE_SMTP_HOSTS = frozenset({"127.0.0.1", "localhost"})
