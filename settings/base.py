@@ -18,6 +18,9 @@ from settings.logging import logging_config
 BASE_DIR = ROOT
 DATA_DIR: Path = env.data_dir
 SPOOL_DIR: Path = DATA_DIR / "spool"
+EPOCH_FILE: Path | None = env.vashsender_epoch_file or DATA_DIR / "epoch.json"
+BACKUP_DIR: Path | None = env.vashsender_backup_dir
+EXPORTS_DIR: Path = DATA_DIR / "exports"
 # Rules of this installation's own about what refusals mean; see docs/operations/refusals.md.
 REFUSALS_FILE: Path = DATA_DIR / "refusals.toml"
 LIMITS: Limits = REAL
@@ -163,8 +166,13 @@ ALLAUTH_TRUSTED_PROXY_COUNT: int = env.vashsender_trusted_proxies
 PASSWORD_RESET_TIMEOUT = 3600
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", _("English")), ("ru", _("Russian")), ("uk", _("Ukrainian"))]
 LOCALE_PATHS = [ROOT / "locale"]
+# Only what we really speak is offered: English, and each language whose catalogue is there.
+LANGUAGES = [
+    (code, word)
+    for code, word in (("en", _("English")), ("ru", _("Russian")), ("uk", _("Ukrainian")))
+    if code == LANGUAGE_CODE or (ROOT / "locale" / code / "LC_MESSAGES" / "django.mo").is_file()
+]
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True

@@ -8,6 +8,7 @@ import { startFragments } from "./fragments.js";
 import { startKeyboard } from "./keyboard.js";
 import { startLive } from "./live.js";
 import { startMenus } from "./menus.js";
+import { startPalette } from "./palette.js";
 import { startTheme } from "./theme.js";
 import { startToasts } from "./toasts.js";
 
@@ -21,3 +22,4 @@ startToasts();
 startFragments();
 startLive(htmx);
 startKeyboard();
+startPalette(htmx);
