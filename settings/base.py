@@ -18,6 +18,7 @@ from settings.logging import logging_config
 BASE_DIR = ROOT
 DATA_DIR: Path = env.data_dir
 SPOOL_DIR: Path = DATA_DIR / "spool"
+EXPORTS_DIR: Path = DATA_DIR / "exports"
 # Rules of this installation's own about what refusals mean; see docs/operations/refusals.md.
 REFUSALS_FILE: Path = DATA_DIR / "refusals.toml"
 LIMITS: Limits = REAL
@@ -29,6 +30,9 @@ ENCRYPTION_KEYS: list[str] = env.encryption_keys
 PUBLIC_URL: str = env.public_url
 BOUNCE_DOMAIN: str = env.vashsender_bounce_domain
 PRIVATE_SMTP_HOSTS: frozenset[str] = env.private_smtp_hosts
+# Only settings/test.py says otherwise: nobody's key goes to an address that is not in the catalogue.
+PROVIDER_API_URLS: dict[str, str] = {}
+TESTING_PROVIDERS_OFFERED = False
 INBOX_ADDRESS: tuple[str, int] | None = env.inbox_address
 LOCAL_INBOX_OFFERED: bool = env.vashsender_local_inbox is not False
 
@@ -160,8 +164,13 @@ ALLAUTH_TRUSTED_PROXY_COUNT: int = env.vashsender_trusted_proxies
 PASSWORD_RESET_TIMEOUT = 3600
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", _("English")), ("ru", _("Russian")), ("uk", _("Ukrainian"))]
 LOCALE_PATHS = [ROOT / "locale"]
+# Only what we really speak is offered: English, and each language whose catalogue is there.
+LANGUAGES = [
+    (code, word)
+    for code, word in (("en", _("English")), ("ru", _("Russian")), ("uk", _("Ukrainian")))
+    if code == LANGUAGE_CODE or (ROOT / "locale" / code / "LC_MESSAGES" / "django.mo").is_file()
+]
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True

@@ -18,9 +18,12 @@ SECRET_KEY = os.environ.get("VASHSENDER_SECRET_KEY", "only-for-tests-0123456789-
 ENCRYPTION_KEYS = env.encryption_keys or ["dGVzdHMtb25seS10ZXN0cy1vbmx5LXRlc3RzLW9ubHk="]
 DATA_DIR = Path(os.environ.get("VASHSENDER_DATA") or tempfile.gettempdir()) / "vashsender-tests"
 SPOOL_DIR = DATA_DIR / "spool"
+EXPORTS_DIR = DATA_DIR / "exports"
 REFUSALS_FILE = DATA_DIR / "refusals.toml"
 PUBLIC_URL = env.given_public_url or "http://localhost:8000"
 PRIVATE_SMTP_HOSTS = frozenset({"127.0.0.1", "localhost"})
+PROVIDER_API_URLS = dict(one.split("=", 1) for one in os.environ.get("VASHSENDER_TEST_PROVIDER_URLS", "").split())
+TESTING_PROVIDERS_OFFERED = True
 LOCAL_INBOX_OFFERED = True
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # speed; Argon2 is tested by itself

@@ -8,10 +8,15 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts import roles
 from apps.accounts.models import Role
+
+
+def _languages() -> list[tuple[str, str | Promise]]:
+    return list(settings.LANGUAGES)
 
 
 class SetupForm(forms.Form):
@@ -48,7 +53,7 @@ class WorkspaceForm(forms.Form):
         label=_("Time zone"), help_text=_("Times are shown in it, and a campaign sent at nine leaves at nine there.")
     )
     language = forms.ChoiceField(
-        label=_("Language"), choices=settings.LANGUAGES, help_text=_("Of the reasons and notes we write in lists.")
+        label=_("Language"), choices=_languages, help_text=_("Of the reasons and notes we write in lists.")
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -108,7 +113,7 @@ class ProfileForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
     )
     language = forms.ChoiceField(
-        label=_("Language"), required=False, choices=[("", _("As the browser says")), *settings.LANGUAGES]
+        label=_("Language"), required=False, choices=lambda: [("", _("As the browser says")), *settings.LANGUAGES]
     )
 
 

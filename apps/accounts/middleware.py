@@ -38,6 +38,6 @@ class PeopleMiddleware:
         if not isinstance(user, User):
             return
         sessions.see(request)
-        if user.language:
+        if user.language in dict(settings.LANGUAGES):
             translation.activate(user.language)
             request.LANGUAGE_CODE = translation.get_language()

@@ -14,6 +14,7 @@ from django.db import connection
 
 from apps.campaigns.services import claims, outcomes, spool
 from apps.smtp.pool import connections
+from apps.smtp.services import post_office
 from core import activity, control, worker
 from core.jobs import BROKER_ERRORS
 
@@ -54,7 +55,7 @@ class Housekeeper(threading.Thread):
 
     def round(self) -> None:
         """Do everything once."""
-        connections.close_idle()
+        post_office.close_idle()
         claims.renew_leases(worker.owner())
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + settings.LIMITS.look_at_control * 0.9
@@ -66,8 +67,8 @@ class Housekeeper(threading.Thread):
     def _obey(self) -> None:
         number = control.read_number(control.SMTP_CLEANUP)
         if number != self._number and self._number >= 0:
-            closed = connections.close_idle(all_idle=True)
-            log.info("Closed %d idle SMTP connections", closed)
+            closed = post_office.close_idle(all_idle=True)
+            log.info("Closed %d idle connections", closed)
         self._number = number
 
     def _sign(self) -> None:

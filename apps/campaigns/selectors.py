@@ -95,6 +95,18 @@ def accounts(campaigns: list[Campaign]) -> dict[int, Account]:
     return {campaign_id: Account(**counts) for campaign_id, counts in found.items()}
 
 
+def ends(campaign: Campaign) -> list[tuple[str, str, str, int]]:
+    """Count a campaign's letters by part, state and reason, the most first within a part."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT {PART_OF_STATE} AS part, state, reason, count(*) FROM campaigns_delivery
+                WHERE campaign_id = %s AND kind = 'campaign' GROUP BY 1, 2, 3""",  # noqa: S608
+            [campaign.pk],
+        )
+        rows: list[tuple[str, str, str, int]] = cursor.fetchall()
+    return sorted(rows, key=lambda row: (PARTS.index(row[0]), -row[3], row[1:3]))
+
+
 def campaigns_of(workspace: Workspace) -> QuerySet[Campaign]:
     """Return a workspace's campaigns, newest first."""
     return Campaign.objects.filter(workspace=workspace).select_related("transport").order_by("-pk")

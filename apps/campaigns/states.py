@@ -74,8 +74,11 @@ CAMPAIGN_MOVES: dict[CampaignState, frozenset[CampaignState]] = {
     CampaignState.SENDING: frozenset(
         {CampaignState.PAUSED, CampaignState.STALLED, CampaignState.FINISHED, CampaignState.CANCELLED}
     ),
-    CampaignState.PAUSED: frozenset({CampaignState.SENDING, CampaignState.CANCELLED}),
-    CampaignState.STALLED: frozenset({CampaignState.SENDING, CampaignState.CANCELLED, CampaignState.PAUSED}),
+    # With nothing pending there is nothing left to hold back: both close by themselves.
+    CampaignState.PAUSED: frozenset({CampaignState.SENDING, CampaignState.CANCELLED, CampaignState.FINISHED}),
+    CampaignState.STALLED: frozenset(
+        {CampaignState.SENDING, CampaignState.CANCELLED, CampaignState.PAUSED, CampaignState.FINISHED}
+    ),
     # Only when letters of it are given a second try, which takes their ends back.
     CampaignState.FINISHED: frozenset({CampaignState.SENDING}),
     CampaignState.CANCELLED: frozenset(),

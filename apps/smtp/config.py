@@ -9,7 +9,7 @@ from typing import Literal
 from apps.smtp.throttle import Limits
 from core.secretbox import Secret
 
-Kind = Literal["local_inbox", "smtp"]
+Kind = Literal["local_inbox", "smtp", "provider"]
 Tls = Literal["none", "starttls", "tls"]
 
 
@@ -21,6 +21,8 @@ class TransportConfig:
         tls: "starttls" is required when chosen, never merely tried.
         verify_tls: False only where the account says so in as many words.
         max_connections: per process.
+        provider: a name in the providers' catalogue.
+        options: the provider's options as JSON, keys and all.
     """
 
     id: int | str
@@ -38,3 +40,5 @@ class TransportConfig:
     max_age: timedelta = timedelta(minutes=10)
     idle: timedelta = timedelta(seconds=60)
     limits: Limits = field(default=Limits())
+    provider: str = ""
+    options: Secret = field(default=Secret(""))

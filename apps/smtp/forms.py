@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from apps.smtp.models import Transport
+from apps.smtp.providers.catalogue import Option, Provider
 from apps.smtp.services import accounts
-from apps.smtp.services.accounts import Server
+from apps.smtp.services.accounts import ProviderAccount, Server
 from apps.smtp.throttle import Limits
 from core.secretbox import Secret
 
@@ -60,6 +62,45 @@ class AccountForm(forms.Form):
     def limit_fields(self) -> list[forms.BoundField]:
         """The limits, as they stand side by side."""
         return [self[name] for name in LIMITS]
+
+
+class ProviderForm(AccountForm):
+    """An account with a provider: its own options, and a choice among its own regions."""
+
+    def __init__(self, *args: Any, provider: Provider, account: Transport | None = None, **kwargs: Any) -> None:
+        stored = dict(json.loads(account.options.reveal() or "{}")) if account is not None else {}
+        kwargs["initial"] = {one.name: stored.get(one.name, "") for one in provider.options if not one.is_secret}
+        kwargs["initial"]["region"] = stored.get("region", "")
+        if account is None:
+            kwargs["initial"] |= {"name": provider.label} | {name: getattr(provider.limits, name) for name in LIMITS}
+        super().__init__(*args, account=account, **kwargs)
+        self.provider = provider
+        if provider.regions:
+            choices = [(one.name, one.label) for one in provider.regions]
+            self.fields["region"] = forms.ChoiceField(label=_("Region"), choices=choices)
+        for one in provider.options:
+            self.fields[one.name] = _option_field(one, is_kept=bool(stored.get(one.name)))
+
+    @property
+    def option_fields(self) -> list[forms.BoundField]:
+        """The provider's own fields, as they stand in the form."""
+        names = ["region"] if self.provider.regions else []
+        return [self[name] for name in [*names, *(one.name for one in self.provider.options)]]
+
+    @property
+    def typed(self) -> ProviderAccount:
+        """The account as it was typed in."""
+        names = [*(one.name for one in self.provider.options), "region"]
+        return ProviderAccount(self.provider.name, {name: self.cleaned_data.get(name) or "" for name in names})
+
+
+def _option_field(option: Option, *, is_kept: bool) -> forms.CharField:
+    if option.is_secret:
+        return secret_field(option.label, is_kept=is_kept, required=option.is_required, help_text=option.help)
+    label: Any = option.label
+    help_text: Any = option.help
+    widget = forms.TextInput(attrs=NO_AUTOFILL)
+    return forms.CharField(label=label, required=option.is_required, max_length=300, widget=widget, help_text=help_text)
 
 
 class SmtpForm(AccountForm):

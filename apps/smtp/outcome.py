@@ -7,6 +7,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
+THROTTLED = "throttled"
+"""The reason of a `Deferred` that asks for fewer letters from the account as a whole."""
+
 
 class Stage(StrEnum):
     """Where in the conversation with a server something happened."""

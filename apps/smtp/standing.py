@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from dataclasses import dataclass
 
 from django.utils import formats, timezone
@@ -11,6 +12,7 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import Workspace
 from apps.smtp.models import Throttle, Transport
 from apps.smtp.outcome import Stage
+from apps.smtp.providers import catalogue
 from apps.smtp.services import throttles
 from apps.smtp.throttle import Use
 from core import clock
@@ -66,9 +68,15 @@ def of(transport: Transport) -> Standing:
 
 
 def _opens_at(throttle: Throttle | None) -> dt.datetime | None:
-    if throttle is None or throttle.opens_at is None:
+    if throttle is None:
         return None
-    return throttle.opens_at if throttle.opens_at > clock.database_now() + dt.timedelta(seconds=60) else None
+    # Asked to slow down, it is closed without being in trouble.
+    asked = None if throttle.trouble_since else throttle.closed_until
+    moments = [one for one in (throttle.opens_at, asked) if one is not None]
+    if not moments:
+        return None
+    latest = max(moments)
+    return latest if latest > clock.database_now() + dt.timedelta(seconds=60) else None
 
 
 def _health(transport: Transport, trouble: Throttle | None, opens_at: dt.datetime | None) -> tuple[str, str]:
@@ -89,12 +97,22 @@ def _line(transport: Transport) -> str:
     match transport.kind:
         case Transport.Kind.LOCAL_INBOX:
             return _("Keeps what you send here. Nobody outside gets it.")
+        case Transport.Kind.PROVIDER:
+            parts = [_provider_line(transport)]
         case _:
             parts = [f"SMTP {transport.host}:{transport.port}", str(transport.get_tls_display())]
     if transport.tested_ms and not transport.tested_stage:
         number = formats.number_format(transport.tested_ms, force_grouping=True)
         parts.append(_("answered in %(ms)s ms") % {"ms": number})
     return ", ".join(parts)
+
+
+def _provider_line(transport: Transport) -> str:
+    provider = catalogue.find(transport.provider)
+    if provider is None:
+        return transport.provider
+    region = provider.region(json.loads(transport.options.reveal() or "{}").get("region", ""))
+    return f"{provider.label}, {region.label}" if region else f"{provider.label} API"
 
 
 def _uses(transport: Transport) -> list[tuple[str, Use, bool]]:
@@ -109,8 +127,10 @@ def _uses(transport: Transport) -> list[tuple[str, Use, bool]]:
 def _trouble(transport: Transport, trouble: Throttle) -> str:
     since = timezone.localtime(trouble.trouble_since)
     style = "H:i" if since.date() == timezone.localdate() else "j N, H:i"
-    words = {"name": transport.name, "since": formats.date_format(since, style)}
+    words: dict[str, str] = {"name": transport.name, "since": formats.date_format(since, style)}
     match trouble.trouble_stage:
+        case Stage.AUTH.value if transport.is_provider:
+            return _("%(name)s refuses our key or our sender since %(since)s") % words
         case Stage.AUTH.value:
             return _("%(name)s refuses our password since %(since)s") % words
         case Stage.CONNECT.value | Stage.BANNER.value | Stage.EHLO.value:

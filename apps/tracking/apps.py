@@ -8,3 +8,10 @@ class TrackingConfig(AppConfig):
 
     name = "apps.tracking"
     label = "tracking"
+
+    def ready(self) -> None:
+        """Tell letters' trails what came back."""
+        from apps.campaigns import trail
+        from apps.tracking import events
+
+        trail.add_source(events.steps)

@@ -30,7 +30,7 @@ def _day(local: dt.datetime, today: dt.date) -> str:
 
 
 def words(value: dt.datetime, style: str = "smart") -> str:
-    """Return a moment as text; style is smart, near (today by its time alone), time, seconds, date or full."""
+    """Return a moment as text; style is smart, near (today by its time alone), time, seconds, date, trail or full."""
     local = timezone.localtime(value)
     today = timezone.localtime(clock.now()).date()
     match style:
@@ -42,6 +42,8 @@ def words(value: dt.datetime, style: str = "smart") -> str:
             return _clock_time(local, seconds=True)
         case "date":
             return _day(local, today)
+        case "trail":  # to the second today, the day before
+            return words(value, "seconds" if local.date() == today else "smart")
         case "full":
             return f"{formats.date_format(local, _('j M Y'))}, {_clock_time(local, seconds=True)}"
         case _:

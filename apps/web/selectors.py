@@ -9,6 +9,7 @@ from apps.campaigns import selectors as campaigns
 from apps.campaigns.models import Campaign
 from apps.campaigns.states import UNFINISHED, CampaignState
 from apps.contacts.models import Contact
+from apps.tracking import summaries
 
 RECENT = 5
 UNDER_WAY = [state for state in UNFINISHED if state is not CampaignState.SCHEDULED]
@@ -21,6 +22,7 @@ class Line:
     campaign: Campaign
     account: campaigns.Account
     is_open: bool
+    opened: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Home:
 
 def _lines(found: list[Campaign]) -> list[Line]:
     accounts = campaigns.accounts(found)
+    opened = summaries.opened_by_people([campaign.pk for campaign in found])
     lines = []
     for campaign in found:
         account = accounts.get(campaign.pk, campaigns.Account())
@@ -52,7 +55,7 @@ def _lines(found: list[Campaign]) -> list[Line]:
         if is_open:
             # Nothing to compare with yet: what was counted so far is all there is.
             account = replace(account, total=account.settled + account.pending)
-        lines.append(Line(campaign, account, is_open))
+        lines.append(Line(campaign, account, is_open, opened.get(campaign.pk, 0)))
     return lines
 
 

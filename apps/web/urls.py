@@ -2,13 +2,15 @@
 
 from django.urls import path
 
-from apps.web.views import components, home, system, theme
+from apps.web.views import components, finding, home, system, theme
 
 app_name = "web"
 urlpatterns = [
     path("", home.home, name="home"),
     path("w/<slug:workspace_slug>/", home.dashboard, name="dashboard"),
     path("w/<slug:workspace_slug>/sending-now/", home.sending_now, name="sending_now"),
+    path("w/<slug:workspace_slug>/find/", finding.show, name="find"),
+    path("w/<slug:workspace_slug>/last-days/", home.last_days, name="last_days"),
     path("w/<slug:workspace_slug>/system/", system.show, name="system"),
     path("w/<slug:workspace_slug>/system/live/", system.live, name="system_live"),
     path("w/<slug:workspace_slug>/system/notice/", system.notice, name="system_notice"),

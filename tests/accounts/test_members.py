@@ -131,6 +131,44 @@ def test_a_viewer_may_leave_by_themselves(workspace: Workspace, owner: User, col
     assert client.get(reverse("web:dashboard", args=[workspace.slug])).status_code == 404
 
 
+def test_another_role_signs_the_member_out_everywhere(owner_client: Client, owner: User, join: Join) -> None:
+    member, bystander = join("marketer"), join("viewer")
+    clients = {}
+    for who in (member, bystander):
+        clients[who.pk] = Client()
+        clients[who.pk].force_login(who.user)
+
+    owner_client.post(reverse("accounts:member_role", args=["northlight", member.pk]), {"role": "viewer"})
+
+    assert clients[member.pk].get("/w/northlight/").status_code == 302
+    assert clients[bystander.pk].get("/w/northlight/").status_code == 200
+    assert owner_client.get("/w/northlight/").status_code == 200
+
+
+def test_a_new_role_can_be_undone_from_the_toast(owner_client: Client, join: Join) -> None:
+    member = join("viewer")
+    url = reverse("accounts:member_role", args=["northlight", member.pk])
+
+    page = owner_client.post(url, {"role": "marketer"}, follow=True).content.decode()
+
+    assert f'<form method="post" action="{url}" data-once>' in page.partition('id="toasts"')[2]
+    assert '<input type="hidden" name="role" value="viewer">' in page
+    owner_client.post(url, {"role": "viewer"})
+    assert role_of(member) == "viewer"
+
+
+def test_who_lowers_themselves_stays_signed_in_here_only(owner_client: Client, owner: User, join: Join) -> None:
+    join("owner", "second@x.example")
+    there = Client()
+    there.force_login(owner)
+    mine = Membership.objects.get(user=owner)
+
+    owner_client.post(reverse("accounts:member_role", args=["northlight", mine.pk]), {"role": "admin"})
+
+    assert owner_client.get("/w/northlight/").status_code == 200
+    assert there.get("/w/northlight/").status_code == 302
+
+
 def test_invitations_of_who_was_lowered_stop_working(workspace: Workspace, owner: User, join: Join) -> None:
     admin = join("admin")
     for number, role in enumerate(("admin", "viewer")):

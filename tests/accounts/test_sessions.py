@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -22,6 +23,11 @@ def browser(user: User, agent: str = "Firefox on Linux", ip: str = "203.0.113.7"
     client.post(reverse("account_login"), {"login": user.email, "password": PASSWORD})
     assert client.get(PROFILE).status_code == 200
     return client
+
+
+@pytest.fixture
+def three_languages(settings: Any) -> None:
+    settings.LANGUAGES = [("en", "English"), ("ru", "Russian"), ("uk", "Ukrainian")]
 
 
 def is_in(client: Client) -> bool:
@@ -135,12 +141,21 @@ def test_name_and_language_are_kept(owner: User, language: str, word: str) -> No
     assert word in answer.content.decode()
 
 
-def test_the_chosen_language_wins_over_the_browsers(owner: User) -> None:
+def test_the_chosen_language_wins_over_the_browsers(owner: User, three_languages: None) -> None:
     User.objects.filter(pk=owner.pk).update(language="uk")
 
     answer = browser(owner).get(PROFILE, headers={"Accept-Language": "en"})
 
     assert '<html lang="uk"' in answer.content.decode()
+
+
+def test_a_language_without_a_catalogue_is_neither_offered_nor_taken(owner: User) -> None:
+    client = browser(owner)
+
+    assert "Ukrainian" not in client.get(PROFILE).content.decode()
+    assert client.post(PROFILE, {"name": "I", "language": "uk"}).status_code == 422
+    User.objects.filter(pk=owner.pk).update(language="uk")
+    assert '<html lang="en"' in client.get(PROFILE).content.decode()
 
 
 def test_an_unknown_language_is_refused(owner: User) -> None:

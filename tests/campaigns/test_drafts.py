@@ -159,7 +159,7 @@ def test_keeps_a_postal_address(draft: Campaign) -> None:
 def test_a_copy_is_a_draft_of_its_own(draft: Campaign, contact_list: ContactList, colleague: User) -> None:
     drafts.save(draft, changes={"html": "<p>Coffee</p>"})
     drafts.save_audience(draft, lists=[contact_list], excluded=[])
-    Campaign.objects.filter(pk=draft.pk).update(state="finished", audience_size=3)
+    Campaign.objects.filter(pk=draft.pk).update(state="cancelled", audience_size=3)
 
     copy = drafts.duplicate(Campaign.objects.get(pk=draft.pk), by=colleague)
 

@@ -271,7 +271,7 @@ def test_the_report_is_cheap(owner_client: Client, sending: Sending, django_asse
 
 @pytest.mark.parametrize(
     ("index", "answer"),
-    [(0, "Yes, as far as anybody can tell"), (1, "No."), (2, "No, it was not sent."), (3, "We cannot know.")],
+    [(0, "Yes. Accepted at "), (1, "No."), (2, "No, it was not sent."), (3, "We cannot know.")],
 )
 def test_one_persons_fate_is_answered_first(owner_client: Client, closed: Campaign, index: int, answer: str) -> None:
     letter = letters(closed)[index]
@@ -290,7 +290,7 @@ def test_a_waiting_person_is_told_the_next_try(owner_client: Client, sending: Se
     html = owner_client.get(at(campaign, f"people/{letters(campaign)[0].uuid}/")).content.decode()
 
     assert "<b>Not yet." in html
-    assert "Next try" in html and "451 4.7.1 Come back later" in html
+    assert "Second try" in html and "451 4.7.1 Come back later" in html
 
 
 def test_a_letter_of_another_campaign_is_not_found(owner_client: Client, closed: Campaign) -> None:

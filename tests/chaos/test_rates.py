@@ -11,8 +11,12 @@ from django.db import connection
 
 from apps.campaigns.models import Batch, Campaign, Delivery
 from apps.smtp.models import Transport
+from apps.smtp.providers import catalogue
+from apps.smtp.services import accounts
+from apps.smtp.services.accounts import ProviderAccount
 from tests.chaos.conftest import Run
 from tests.fault_server import FaultServer
+from tests.provider_server import Answer, ProviderServer
 from tests.workers import Group, wait_until
 
 pytestmark = [pytest.mark.serial, pytest.mark.django_db(transaction=True)]
@@ -52,7 +56,7 @@ def per_minute(moments: list[float]) -> float:
 
 
 def test_two_a_second_hold_across_all_processes(run: Make, second_group: Callable[[], Group]) -> None:
-    one = run(40, start=False)
+    one = run(24, start=False)
     Transport.objects.update(per_second=2)
     second_group()
     one.group.start()
@@ -63,6 +67,31 @@ def test_two_a_second_hold_across_all_processes(run: Make, second_group: Callabl
     one.check_accounted()
     assert most_within(moments, 5) <= 2 * (5 + LATE)
     assert 0.95 * 120 <= per_minute(moments) <= 1.01 * 120
+
+
+def test_resends_two_requests_a_second_hold_across_all_processes(
+    run: Make, second_group: Callable[[], Group], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ProviderServer(usual=lambda request: Answer(200, {"id": "id"})) as resend:
+        monkeypatch.setenv("VASHSENDER_TEST_PROVIDER_URLS", f"resend={resend.url}")
+        one = run(20, start=False)
+        account = accounts.add_provider(
+            one.campaign.workspace, name="Resend", account=ProviderAccount("resend", {"api_key": "re_x"}),
+            limits=catalogue.PROVIDERS["resend"].limits,
+        )  # fmt: skip
+        Campaign.objects.filter(pk=one.campaign.pk).update(transport=account)
+        one.group.environment["VASHSENDER_TEST_PROVIDER_URLS"] = f"resend={resend.url}"
+        second_group()
+        one.group.start()
+
+        one.wait_for_end()
+
+        moments = [request.at for request in resend.requests]
+        people = {request.json["to"][0] for request in resend.requests}
+    assert one.states() == {"sent": 20}
+    assert (len(people), len(moments)) == (20, 20)
+    assert most_within(moments, 5) <= 2 * (5 + LATE)
+    assert per_minute(moments) <= 1.01 * 120
 
 
 def test_six_accounts_each_keep_their_own_rate(run: Make, second_group: Callable[[], Group]) -> None:

@@ -296,6 +296,30 @@ def test_tells_nobody_what_runs_inside_the_network(make_account: Callable[..., T
     assert len({(one.stage, one.words, one.reply, one.milliseconds) for one in found}) == 1
 
 
+INSIDE = (
+    "169.254.169.254", "127.1", "0x7f.1", "2130706433", "0", "[::1]", "::1", "::ffff:10.0.0.1", "10.0.0.1",
+    "100.64.0.1", "localhost", "localhost.", "2002:7f00:1::", "fd00::1",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("host", INSIDE)
+def test_no_way_of_writing_it_leads_inside(
+    owner_client: Client, workspace: Workspace, settings: Any, host: str
+) -> None:
+    settings.PRIVATE_SMTP_HOSTS = frozenset()
+    dialled = {}
+    with FaultServer() as relay:
+        for port in ("587", "25"):
+            typed = {**TYPED, "host": host, "port": port, "name": port, "then": "test"}
+            page = owner_client.post(address("account_new"), typed, follow=True).content.decode()
+            dialled[port] = "No public mail server is known under this host name" in page
+            refused = "This address is not on the public internet" in page or "This is no host name" in page
+            assert dialled[port] or refused
+
+        assert relay.connections_made == 0
+    assert len(set(dialled.values())) == 1
+
+
 def test_shows_trouble_first_and_in_words(owner_client: Client, make_account: Callable[..., Transport]) -> None:
     account = make_account()
     Throttle.objects.create(

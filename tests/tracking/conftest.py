@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.core.cache import cache
+from django.db import connection, connections
 from django.test import Client
 
 from apps.accounts.models import Workspace
@@ -24,6 +26,26 @@ HTML = (
     + "".join(f'<a href="{link}">go</a>' for link in LINKS)
     + '<a href="{{ unsubscribe_url }}">Unsubscribe</a></body></html>'
 )
+
+
+@pytest.fixture(autouse=True)
+def _nobody_knocked_before() -> Iterator[None]:
+    cache.clear()
+    yield
+
+
+@pytest.fixture
+def away() -> Iterator[Callable[[bool], None]]:
+    """Send the database away, and call it back: new connections find nobody there."""
+    known = connections.settings["default"]
+    before = known["HOST"]
+
+    def send(is_away: bool) -> None:
+        known["HOST"] = "/nowhere" if is_away else before
+        connection.close()
+
+    yield send
+    send(False)
 
 
 @pytest.fixture

@@ -200,13 +200,22 @@ def test_refuses_a_body_beyond_eight_kilobytes(recipient, delivery):
     assert states() == ["confirmed"]
 
 
-def test_speaks_the_visitors_language(recipient, delivery):
+def test_offers_no_language_without_a_catalogue(recipient, delivery):
+    page = recipient.get(url(delivery) + "?lang=ru", headers={"Accept-Language": "uk"}).content.decode()
+
+    assert '<html lang="en"' in page
+    assert "hreflang" not in page
+
+
+def test_speaks_the_visitors_language(recipient, delivery, settings):
+    settings.LANGUAGES = [("en", "English"), ("ru", "Russian"), ("uk", "Ukrainian")]
     page = recipient.get(url(delivery), headers={"Accept-Language": "uk"})
     chosen = recipient.get(url(delivery) + "?lang=ru", headers={"Accept-Language": "uk"})
 
     assert '<html lang="uk"' in page.content.decode()
     assert '<html lang="ru"' in chosen.content.decode()
     assert 'action="?lang=ru"' in chosen.content.decode()
+    assert 'hreflang="uk"' in chosen.content.decode()
     assert not chosen.cookies
 
 

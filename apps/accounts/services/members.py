@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from apps.accounts import audit, roles
+from apps.accounts import audit, origin, roles, sessions
 from apps.accounts.models import Invitation, Membership, Role, User, Workspace
 from core.errors import EspError, NotFoundError
 
@@ -28,7 +28,7 @@ class LastOwnerError(EspError):
 
 
 def change_role(membership: Membership, *, role: str, by: User) -> None:
-    """Give a member another role; it holds from their next click on.
+    """Give a member another role; it holds at once, and they sign in anew: here, when it is oneself, one stays.
 
     Raises:
         NotYoursToGrantError: the old or the new role carries more than the actor has.
@@ -44,6 +44,7 @@ def change_role(membership: Membership, *, role: str, by: User) -> None:
             _check_not_last(member)
         member.role = role
         member.save(update_fields=["role"])
+        _sign_out(member.user, by=by)
         _withdraw_what_they_may_not_grant(member)
         target = str(member.user.email)
         audit.note("member_role_changed", workspace=member.workspace_id, by=by, target=target, before=before, now=role)
@@ -63,6 +64,7 @@ def remove(membership: Membership, *, by: User) -> None:
         if member.role == Role.OWNER:
             _check_not_last(member)
         member.role = ""
+        _sign_out(member.user, by=by)
         _withdraw_what_they_may_not_grant(member)
         target = str(member.user.email)
         audit.note("member_removed", workspace=member.workspace_id, by=by, target=target)
@@ -95,6 +97,13 @@ def _held(membership: Membership, by: User) -> Iterator[tuple[Membership, Member
         if actor is None or member is None:
             raise NotFoundError(_("This person is no member of the workspace any more."))
         yield member, actor
+
+
+def _sign_out(user: User, *, by: User) -> None:
+    """End a member's sessions, so that nothing that was open under the old role stays open."""
+    request = origin.request_in_hand.get()
+    is_oneself = user.pk == by.pk and request is not None and hasattr(request, "session")
+    sessions.end_others(user, here=request.session if is_oneself and request else None)
 
 
 def _check_covered(actor_role: str, *wanted: str) -> None:

@@ -19,7 +19,7 @@ from apps.accounts.forms import InviteForm, RoleForm
 from apps.accounts.models import Invitation, Membership
 from apps.accounts.services import invitations, members
 from apps.accounts.views.tabs import tabs
-from core import clock
+from core import clock, toasts
 from core.addresses import InvalidAddressError
 
 # A fresh link waits in the inviter's own browser for the page that shows it; our side keeps only its hash.
@@ -48,8 +48,10 @@ def role(request: WorkspaceRequest, membership_id: int) -> HttpResponse:
     member = _member(request, membership_id)
     form = RoleForm(request.POST, grantable=roles.grantable(request.membership.role))
     wanted = form.cleaned_data["role"] if form.is_valid() else request.POST.get("role", "")
+    before = member.role
     members.change_role(member, role=wanted, by=request.user)
-    messages.success(request, _("%(who)s has the new role.") % {"who": member.user})
+    undo = reverse("accounts:member_role", args=[request.workspace.slug, member.pk])
+    toasts.done(request, _("%(who)s has the new role.") % {"who": member.user}, undo=undo, role=before)
     return _back(request)
 
 

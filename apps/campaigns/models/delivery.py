@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import Q
@@ -61,6 +62,8 @@ class Delivery(models.Model):
     mx_group = models.CharField(max_length=60, blank=True)
     priority = models.SmallIntegerField(default=5)
     policy = models.CharField(max_length=10, default="hold")
+    # The lists that brought the letter to this person when the audience was frozen; null where the campaign has one.
+    via_list_ids = ArrayField(models.BigIntegerField(), null=True)
 
     state = models.CharField(max_length=11, choices=_states, default=DeliveryState.QUEUED)
     reason = models.CharField(max_length=40, blank=True)

@@ -33,7 +33,7 @@ WITH candidate AS (
     SELECT 1 FROM contacts_subscription s WHERE s.contact_id = c.id AND s.contact_list_id = ANY(%(lists)s))
   ORDER BY c.id LIMIT %(limit)s
 ), judged AS (
-  SELECT candidate.*, m.confirmed,
+  SELECT candidate.*, m.confirmed, m.via,
     CASE WHEN EXISTS (SELECT 1 FROM contacts_suppression s
                       WHERE s.workspace_id = %(workspace)s AND s.email_hash = candidate.email_hash) THEN 'suppressed'
          WHEN m.confirmed = 0 AND m.unsubscribed > 0 THEN 'unsubscribed'
@@ -43,7 +43,8 @@ WITH candidate AS (
          ELSE '' END AS reason
   FROM candidate CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE s.state = 'confirmed') AS confirmed,
-           count(*) FILTER (WHERE s.state = 'unsubscribed') AS unsubscribed
+           count(*) FILTER (WHERE s.state = 'unsubscribed') AS unsubscribed,
+           array_agg(s.contact_list_id ORDER BY s.contact_list_id) FILTER (WHERE s.state = 'confirmed') AS via
     FROM contacts_subscription s WHERE s.contact_id = candidate.id AND s.contact_list_id = ANY(%(lists)s)) m
 )
 """
@@ -52,16 +53,27 @@ _INSERT = f"""{_CANDIDATES}, made AS (
   INSERT INTO campaigns_delivery (
     workspace_id, kind, campaign_id, contact_id, batch_id, content_id, transport_id, uuid, message_id,
     email, email_hash,
-    mx_group, priority, policy, state, reason, token, owner, due_at, expires_at,
+    mx_group, priority, policy, via_list_ids, state, reason, token, owner, due_at, expires_at,
     attempts, ambiguous_count, crash_count,
     last_stage, last_enhanced, last_text, failure, created_at, moved_at)
   SELECT %(workspace)s, 'campaign', %(campaign)s, judged.id, %(batch)s, %(content)s, %(transport)s, u.uuid,
          '<' || u.uuid || '@' || %(domain)s || '>', judged.email, judged.email_hash,
          coalesce(%(mx_groups)s::jsonb ->> split_part(lower(judged.email), '@', 2), ''),
-         5, %(policy)s, 'queued', '', 0, '', now(), now() + %(expires_after)s, 0, 0, 0, '', '', '', '', now(), now()
+         5, %(policy)s, CASE WHEN cardinality(%(lists)s) > 1 THEN judged.via END, 'queued', '', 0, '',
+         now(), now() + %(expires_after)s, 0, 0, 0, '', '', '', '', now(), now()
   FROM judged CROSS JOIN LATERAL (SELECT gen_random_uuid() AS uuid, judged.id AS bound) u
   WHERE judged.reason = '' ORDER BY judged.id
   ON CONFLICT (campaign_id, contact_id) WHERE kind = 'campaign' DO NOTHING RETURNING 1
+), left_out AS (
+  INSERT INTO campaigns_leftout (campaign_id, contact_id, reason, list_ids, suppression, at)
+  SELECT %(campaign)s, judged.id, judged.reason,
+         CASE WHEN judged.reason = 'excluded' THEN ARRAY(
+           SELECT x.contact_list_id FROM contacts_subscription x
+           WHERE x.contact_id = judged.id AND x.contact_list_id = ANY(%(excluded)s) AND x.state = 'confirmed'
+           ORDER BY 1) END,
+         coalesce((SELECT s.reason FROM contacts_suppression s WHERE judged.reason = 'suppressed'
+                   AND s.workspace_id = %(workspace)s AND s.email_hash = judged.email_hash), ''), now()
+  FROM judged WHERE judged.reason <> '' ON CONFLICT DO NOTHING
 )
 SELECT count(*), max(id), (SELECT count(*) FROM made),
        count(*) FILTER (WHERE reason = 'excluded'), count(*) FILTER (WHERE reason = 'unsubscribed'),

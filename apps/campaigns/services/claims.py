@@ -68,7 +68,8 @@ WHERE r.id = d.id AND d.id = %(id)s AND d.state = 'queued' AND d.due_at <= now()
 RETURNING d.id, d.token, d.owner, d.kind, d.workspace_id, d.campaign_id, d.content_id, d.transport_id, d.uuid,
           d.message_id, d.email, d.policy, d.attempts, d.counted_tries, d.protocol_tries,
           coalesce(c.first_name, ''), coalesce(c.last_name, ''), coalesce(c.attributes, '{{}}'::jsonb),
-          EXISTS (SELECT 1 FROM smtp_throttle t WHERE t.transport_id = d.transport_id AND t.failures > 0),
+          EXISTS (SELECT 1 FROM smtp_throttle t WHERE t.transport_id = d.transport_id
+                  AND (t.failures > 0 OR t.closed_until IS NOT NULL)),
           set_config('synchronous_commit', 'off', true)
 """  # noqa: S608 - the fragments are constants of this package
 

@@ -14,11 +14,22 @@ UPDATE campaigns_delivery
    SET email = '', last_text = CASE WHEN strpos(lower(last_text), lower(email)) > 0 THEN '' ELSE last_text END
  WHERE contact_id = ANY(%s) AND email <> '' AND state NOT IN ('leased', 'sending', 'committing')
 """
+# Servers repeat the address in what they say; asked before the rows above forget it.
+_FORGET_WORDS = (
+    """UPDATE campaigns_attempt a SET text = '' FROM campaigns_delivery d
+       WHERE d.id = a.delivery_id AND d.contact_id = ANY(%s) AND d.email <> ''
+         AND strpos(lower(a.text), lower(d.email)) > 0""",
+    """UPDATE campaigns_deliveryentry e SET detail = e.detail || '{"text": ""}'::jsonb FROM campaigns_delivery d
+       WHERE d.id = e.delivery_id AND d.contact_id = ANY(%s) AND d.email <> ''
+         AND strpos(lower(e.detail ->> 'text'), lower(d.email)) > 0""",
+)
 
 
 def forget(contact_ids: Collection[int]) -> None:
     """Take the address out of people's letters; the fingerprint stays, so that their links still stop everything."""
     with connection.cursor() as cursor:
+        for statement in _FORGET_WORDS:
+            cursor.execute(statement, [list(contact_ids)])
         cursor.execute(_FORGET, [list(contact_ids)])
 
 

@@ -6,7 +6,7 @@ import datetime as dt
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -15,7 +15,7 @@ from apps.accounts.models import User
 from apps.campaigns import rendering
 from apps.campaigns.models import Campaign, ContentVersion, Delivery
 from apps.campaigns.rendering.urls import domain_to_ascii
-from apps.campaigns.services import history
+from apps.campaigns.services import certificates, history
 from apps.campaigns.states import CampaignState, DeliveryState, sources_of
 from core import clock, jobs
 from core.errors import EspError, InvalidTransitionError
@@ -240,26 +240,40 @@ def stall(campaign_id: int, *, reason: str) -> bool:
 def finish(campaign_id: int) -> bool:
     """Close a campaign whose states add up to its audience and of which nothing is pending.
 
+    A paused or stalled one with nothing pending closes too: there is nothing left that going on could do. After a
+    restored backup it waits for an operator. The certificate is made in the same transaction; where a late result
+    reopens a letter meanwhile, nothing has happened and the next sweep looks again.
+
     The row is locked before the letters are counted: a second try that is given at the same moment is then either
     seen by the count or finds the campaign finished and opens it again.
     """
-    with transaction.atomic(), connection.cursor() as cursor:
+    try:
+        with transaction.atomic():
+            return _close(campaign_id)
+    except (certificates.AccountOpenError, IntegrityError):
+        return False
+
+
+def _close(campaign_id: int) -> bool:
+    with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM campaigns_campaign WHERE id = %s FOR NO KEY UPDATE", [campaign_id])
         cursor.execute(
             """UPDATE campaigns_campaign k
-               SET state = CASE WHEN k.state = 'sending' THEN 'finished' ELSE k.state END,
+               SET state = CASE WHEN k.state = 'cancelled' THEN k.state ELSE 'finished' END, state_reason = '',
                    finished_at = now(), moved_at = now()
-               WHERE k.id = %s AND k.state IN ('sending', 'cancelled') AND k.finished_at IS NULL
+               WHERE k.id = %s AND k.state IN ('sending', 'paused', 'stalled', 'cancelled') AND k.finished_at IS NULL
+                 AND k.state_reason <> 'restored'
                  AND NOT EXISTS (SELECT 1 FROM campaigns_delivery d WHERE d.campaign_id = k.id AND d.kind = 'campaign'
                                  AND d.state IN ('queued', 'leased', 'sending', 'committing'))
                  AND coalesce(k.audience_size, 0) = (SELECT count(*) FROM campaigns_delivery d
                                         WHERE d.campaign_id = k.id AND d.kind = 'campaign')""",
             [campaign_id],
         )
-        is_finished = bool(cursor.rowcount)
-        if is_finished:
-            history.note(campaign_id, "finished")
-    return is_finished
+        is_closed = bool(cursor.rowcount)
+    if is_closed:
+        history.note(campaign_id, "finished")
+        certificates.issue(campaign_id)
+    return is_closed
 
 
 def reopen(campaign_id: int) -> bool:

@@ -17,7 +17,17 @@ from apps.campaigns.services.claims import Claimed
 from apps.campaigns.states import DeliveryState, Policy
 from apps.contacts.services import suppression
 from apps.smtp import bounces
-from apps.smtp.outcome import Accepted, Deferred, FailureClass, Outcome, Rejected, Reply, Unknown, Withheld
+from apps.smtp.outcome import (
+    THROTTLED,
+    Accepted,
+    Deferred,
+    FailureClass,
+    Outcome,
+    Rejected,
+    Reply,
+    Unknown,
+    Withheld,
+)
 from core import database
 
 # What psycopg and Django raise when the server or the line is gone, or (InternalError) when the server has become a
@@ -114,6 +124,10 @@ def _unknown(claimed: Claimed, base: dict[str, Any], *, stage: str, reason: str)
 def _deferred(claimed: Claimed, base: dict[str, Any], outcome: Deferred) -> Result:
     shared: dict[str, Any] = {**base, "stage": outcome.stage.value, "failure": outcome.failure.value}
     shared |= _reply(outcome.reply) or {"text": outcome.reason[:500]}
+    if outcome.reason == THROTTLED:  # the account waits as a whole; for the letter it was no try
+        wait = outcome.retry_after or timedelta()
+        reason, seconds = outcome.failure.value, wait.total_seconds()
+        return Result(**shared, state=DeliveryState.QUEUED, reason=reason, wait_seconds=seconds, is_counted=False)
     shared["counted_tries"] = int(outcome.counted)
     if outcome.counted and (bound := bounces.effect(outcome.failure).max_tries):
         shared["protocol_tries"] = 1

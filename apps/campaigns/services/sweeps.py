@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from apps.campaigns import retries
 from apps.campaigns.models import Delivery
-from apps.campaigns.services import batching, dispatch, lifecycle
+from apps.campaigns.services import batching, certificates, dispatch, lifecycle
 from apps.campaigns.services.gates import unsent
 from apps.campaigns.states import Policy
 from apps.smtp.services import breaker
@@ -181,9 +181,11 @@ def _finish(swept: Swept) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT k.id FROM campaigns_campaign k
-               WHERE (k.state = 'sending' OR (k.state = 'cancelled' AND k.finished_at IS NULL))
+               WHERE (k.state IN ('sending', 'paused', 'stalled') OR (k.state = 'cancelled' AND k.finished_at IS NULL))
+                 AND k.state_reason <> 'restored'
                  AND NOT EXISTS (SELECT 1 FROM campaigns_delivery d WHERE d.campaign_id = k.id AND d.kind = 'campaign'
                                  AND d.state IN ('queued', 'leased', 'sending', 'committing'))"""
         )
         candidates = [row[0] for row in cursor.fetchall()]
     swept.finished = sum(lifecycle.finish(campaign_id) for campaign_id in candidates)
+    certificates.issue_missing()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from apps.accounts.access import WorkspaceRequest, may
-from apps.campaigns import chronicle, fates, selectors, situations, tally
+from apps.campaigns import chronicle, selectors, situations, tally
 from apps.campaigns.models import Campaign
-from apps.campaigns.services import previews, subtraction
+from apps.campaigns.services import subtraction
 from apps.campaigns.states import CampaignState
 from apps.campaigns.views import appointment, entrance, live, people
 
@@ -28,34 +26,6 @@ def show(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
     if campaign.state in (CampaignState.DRAFT, CampaignState.SCHEDULED):
         return appointment.page(request, campaign)
     return render(request, "campaigns/report.html", _report(request, campaign))
-
-
-@may("campaigns.view")
-@require_safe
-def person(request: WorkspaceRequest, campaign_id: int, delivery_uuid: UUID) -> HttpResponse:
-    """Answer whether one person got it, and why or why not."""
-    campaign = entrance.campaign_of(request, campaign_id)
-    delivery = (
-        selectors.deliveries_of(campaign)
-        .select_related("contact", "transport", "content")
-        .filter(uuid=delivery_uuid)
-        .first()
-    )
-    if delivery is None:
-        raise Http404
-    account = selectors.account(campaign)
-    part = selectors.part_of(delivery)
-    context = {
-        "campaign": campaign,
-        "delivery": delivery,
-        "fate": fates.of(delivery),
-        "verdict": fates.verdict(delivery),
-        "account": account,
-        "part": part,
-        "in_part": getattr(account, part),
-        "preview": previews.of(campaign, delivery.contact),
-    }
-    return render(request, "campaigns/person.html", context)
 
 
 def _report(request: WorkspaceRequest, campaign: Campaign) -> dict[str, object]:

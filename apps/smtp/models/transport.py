@@ -41,7 +41,7 @@ class Transport(models.Model):
     password = EncryptedField(blank=True, default="")
     max_connections = models.PositiveSmallIntegerField(default=10)
     max_letters_per_connection = models.PositiveIntegerField(default=100)
-    # A name in `providers.PROVIDERS`, and its own options as JSON: keys are among them, so all of it is a secret.
+    # A name in `providers/catalogue.py`, and its own options as JSON: keys are among them, so all of it is a secret.
     provider = models.CharField(max_length=20, blank=True, default="", db_default="")
     options = EncryptedField(blank=True, default="", db_default="")
     per_second = models.PositiveIntegerField(null=True, blank=True)
@@ -89,6 +89,11 @@ class Transport(models.Model):
     def is_local_inbox(self) -> bool:
         """True when nobody outside receives what it carries."""
         return self.kind == self.Kind.LOCAL_INBOX
+
+    @property
+    def is_provider(self) -> bool:
+        """True when a provider's API carries it."""
+        return self.kind == self.Kind.PROVIDER
 
     @property
     def limits(self) -> Limits:

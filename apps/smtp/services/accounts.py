@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from django.conf import settings
@@ -13,6 +16,7 @@ from apps.accounts import audit
 from apps.accounts.models import Workspace
 from apps.smtp import dialing
 from apps.smtp.models import Throttle, Transport
+from apps.smtp.providers import catalogue
 from apps.smtp.services import configs
 from apps.smtp.throttle import Limits
 from core.errors import EspError
@@ -37,6 +41,19 @@ class AccountInUseError(EspError):
 
     code = "account_in_use"
     status = 409
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderAccount:
+    """An account with a provider as it is typed in.
+
+    Args:
+        provider: a name in the catalogue.
+        options: its options; a secret that is left empty keeps the one that is stored.
+    """
+
+    provider: str
+    options: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +112,49 @@ def change_smtp(transport: Transport, *, name: str, server: Server, limits: Limi
     transport.tls, transport.username, transport.password = server.tls, server.username, password
     transport.max_connections = server.max_connections
     return save(transport, limits)
+
+
+def add_provider(workspace: Workspace, *, name: str, account: ProviderAccount, limits: Limits) -> Transport:
+    """Add an account with a provider of the list.
+
+    Raises:
+        AccountError: nothing was added.
+    """
+    if catalogue.find(account.provider) is None:
+        raise AccountError(_("Choose a provider from the list."))
+    made = Transport(workspace=workspace, kind=Transport.Kind.PROVIDER, provider=account.provider)
+    return change_provider(made, name=name, account=account, limits=limits)
+
+
+def change_provider(transport: Transport, *, name: str, account: ProviderAccount, limits: Limits) -> Transport:
+    """Change an account with a provider; which one it is stays.
+
+    Raises:
+        AccountError: nothing was changed.
+    """
+    provider = catalogue.find(transport.provider)
+    if provider is None or account.provider != transport.provider:
+        raise AccountError(_("An account stays with its provider. Add another one instead."))
+    _check_name(transport, name)
+    stored = json.loads(_revealed(transport.options) or "{}")
+    options = {one.name: _option(one, account.options.get(one.name, ""), stored) for one in provider.options}
+    region = provider.region(account.options.get("region", ""))
+    if provider.regions and region is None:
+        raise AccountError(_("Choose a region from the list."), field="region")
+    if region:
+        options["region"] = region.name
+    transport.name = name
+    transport.options = Secret(json.dumps({key: value for key, value in options.items() if value}, sort_keys=True))
+    return save(transport, limits)
+
+
+def _option(option: catalogue.Option, typed: str, stored: Mapping[str, str]) -> str:
+    value = typed or (stored.get(option.name, "") if option.is_secret else "")
+    if not value and option.is_required:
+        raise AccountError(_("The provider needs this."), field=option.name)
+    if value and not re.fullmatch(option.pattern, value):
+        raise AccountError(_("This does not look right. Check that all of it was copied."), field=option.name)
+    return value
 
 
 def save(transport: Transport, limits: Limits) -> Transport:

@@ -5,13 +5,14 @@ Nothing is lost meanwhile: the emails wait, their attempts do not count, and no 
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Final
 
 from django.conf import settings
 from django.db import connection
 
 from apps.smtp import bounces
-from apps.smtp.outcome import Accepted, Deferred, FailureClass, Outcome, Rejected, Stage
+from apps.smtp.outcome import THROTTLED, Accepted, Deferred, FailureClass, Outcome, Rejected, Stage
 
 # A password that is refused twice stays refused, and servers lock out who goes on trying.
 AUTH_FAILURES: Final = 2
@@ -44,7 +45,9 @@ def is_trouble(outcome: Outcome) -> bool:
 
 def note(transport_id: int, outcome: Outcome, *, had_failures: bool, was_probe: bool) -> None:
     """Remember what an outcome says about the account; a letter it took, or refused for the letter's sake, heals it."""
-    if isinstance(outcome, Deferred) and is_trouble(outcome):
+    if isinstance(outcome, Deferred) and outcome.reason == THROTTLED:
+        _pause(transport_id, outcome.retry_after or timedelta(), was_probe=was_probe)
+    elif isinstance(outcome, Deferred) and is_trouble(outcome):
         _failed(transport_id, outcome, was_probe=was_probe)
     elif had_failures and isinstance(outcome, Accepted | Rejected | Deferred):
         heal(transport_id)
@@ -65,6 +68,19 @@ def may_try(transport_id: int) -> bool | None:
             return True
         cursor.execute("SELECT 1 FROM smtp_throttle WHERE transport_id = %s AND closed_until > now()", [transport_id])
         return False if cursor.fetchone() else None
+
+
+def _pause(transport_id: int, wait: timedelta, *, was_probe: bool) -> None:
+    """Stop the account for as long as it asked for; it is in no trouble, and one letter goes first when it is over."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO smtp_throttle AS t (transport_id, closed_until)
+               SELECT id, now() + %(wait)s * interval '1 second' FROM smtp_transport WHERE id = %(transport)s
+               ON CONFLICT (transport_id) DO UPDATE
+               SET failures = 0, trouble_since = NULL, closed_until = CASE WHEN %(probe)s THEN excluded.closed_until
+                   ELSE greatest(t.closed_until, excluded.closed_until) END""",
+            {"transport": transport_id, "wait": wait.total_seconds(), "probe": was_probe},
+        )
 
 
 def heal(transport_id: int) -> None:

@@ -39,6 +39,15 @@ def read(transport: Transport) -> TransportConfig:
     """Return the account as it stands in its row now."""
     if transport.is_local_inbox:
         return inbox_config(transport.pk, workspace_id=transport.workspace_id)
+    if transport.is_provider:
+        return TransportConfig(
+            id=transport.pk,
+            workspace_id=transport.workspace_id,
+            kind="provider",
+            provider=transport.provider,
+            options=transport.options,
+            limits=transport.limits,
+        )
     return TransportConfig(
         id=transport.pk,
         workspace_id=transport.workspace_id,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from dataclasses import dataclass
 from functools import partial
 
 from django.conf import settings
@@ -18,7 +17,8 @@ from apps.smtp.handshake import ConnectionFailedError, Resolve, as_given, establ
 from apps.smtp.models import Transport
 from apps.smtp.outcome import Deferred, Reply, Stage
 from apps.smtp.replies import BrokenLineError
-from apps.smtp.services import breaker, configs
+from apps.smtp.services import breaker, configs, inquiries
+from apps.smtp.services.probe import Probe
 
 PATIENCE_SECONDS = 15.0
 _CAPS = StageCaps(**{field.name: 10.0 for field in dataclasses.fields(StageCaps)})
@@ -26,32 +26,12 @@ _CAPS = StageCaps(**{field.name: 10.0 for field in dataclasses.fields(StageCaps)
 _NOT_DIALLED = frozenset({"address_refused", "dns"})
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """What a test of a connection found.
-
-    Args:
-        stage: where it failed; None when it went through.
-        words: what that means and what to do.
-        reply: what the server said, word for word; empty when it said nothing.
-        milliseconds: how long it took, the server's sign-in included.
-    """
-
-    stage: Stage | None
-    words: str
-    reply: str = ""
-    milliseconds: int = 0
-
-    @property
-    def is_good(self) -> bool:
-        """True when the account would carry an email now."""
-        return self.stage is None
-
-
 def probe(transport: Transport, *, lookup: dialing.Lookup = dialing.system_lookup) -> Probe:
     """Connect, encrypt, sign in, say goodbye; keep with the account what was found."""
     config = configs.read(transport)
-    found = connect(config, lookup=lookup)
+    found = inquiries.inquire(config) if config.kind == "provider" else connect(config, lookup=lookup)
+    if not found.is_proof:
+        return found
     Transport.objects.filter(pk=transport.pk).update(
         tested_at=Now(),
         tested_ms=found.milliseconds,

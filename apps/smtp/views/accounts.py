@@ -12,10 +12,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from apps.accounts.access import WorkspaceRequest, may, within
 from apps.smtp import standing
-from apps.smtp.forms import AccountForm, SmtpForm
+from apps.smtp.forms import ProviderForm, SmtpForm
 from apps.smtp.models import Transport
+from apps.smtp.providers import catalogue
 from apps.smtp.services import accounts, probes
 from apps.smtp.services.accounts import AccountError
+from apps.smtp.services.probe import Probe
 
 
 @may("workspace.view")
@@ -42,13 +44,12 @@ def detail(request: WorkspaceRequest, transport_uuid: uuid.UUID) -> HttpResponse
 @may("transports.edit")
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: WorkspaceRequest) -> HttpResponse:
-    """Add an account."""
-    form = SmtpForm(request.POST or None)
+    """Add an account: an SMTP server, or one with a provider of the list."""
+    chosen = catalogue.find(request.GET.get("with", ""))
+    form = ProviderForm(request.POST or None, provider=chosen) if chosen else SmtpForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            made = accounts.add_smtp(
-                request.workspace, name=form.cleaned_data["name"], server=form.server, limits=form.limits
-            )
+            made = _added(request, form)
         except AccountError as error:
             form.add_error(error.field or None, error.message)
         else:
@@ -63,10 +64,13 @@ def edit(request: WorkspaceRequest, transport_uuid: uuid.UUID) -> HttpResponse:
     account = _found(request, transport_uuid)
     if account.is_local_inbox:
         return _to(request, account)  # there is nothing to type in
-    form = SmtpForm(request.POST or None, account=account)
+    form = _form_of(request, account)
+    if form is None:
+        messages.warning(request, _("This provider is not offered here. Nothing of the account can be changed."))
+        return _to(request, account)
     if request.method == "POST" and form.is_valid():
         try:
-            accounts.change_smtp(account, name=form.cleaned_data["name"], server=form.server, limits=form.limits)
+            _change(account, form)
         except AccountError as error:
             account.refresh_from_db()
             form.add_error(error.field or None, error.message)
@@ -126,7 +130,7 @@ def _changeable(request: WorkspaceRequest, transport_uuid: uuid.UUID) -> Transpo
     return within(request.workspace, accounts_of_people, uuid=transport_uuid)
 
 
-def _detail(request: WorkspaceRequest, account: Transport, *, probe: probes.Probe | None = None) -> HttpResponse:
+def _detail(request: WorkspaceRequest, account: Transport, *, probe: Probe | None = None) -> HttpResponse:
     context = {
         "standing": standing.of(account),
         "account": account,
@@ -136,8 +140,31 @@ def _detail(request: WorkspaceRequest, account: Transport, *, probe: probes.Prob
     return render(request, "smtp/account.html", context)
 
 
-def _form(request: WorkspaceRequest, form: AccountForm, account: Transport | None) -> HttpResponse:
-    context = {"form": form, "account": account}
+def _added(request: WorkspaceRequest, form: SmtpForm | ProviderForm) -> Transport:
+    name, limits = form.cleaned_data["name"], form.limits
+    if isinstance(form, ProviderForm):
+        return accounts.add_provider(request.workspace, name=name, account=form.typed, limits=limits)
+    return accounts.add_smtp(request.workspace, name=name, server=form.server, limits=limits)
+
+
+def _change(account: Transport, form: SmtpForm | ProviderForm) -> None:
+    name, limits = form.cleaned_data["name"], form.limits
+    if isinstance(form, ProviderForm):
+        accounts.change_provider(account, name=name, account=form.typed, limits=limits)
+    else:
+        accounts.change_smtp(account, name=name, server=form.server, limits=limits)
+
+
+def _form_of(request: WorkspaceRequest, account: Transport) -> SmtpForm | ProviderForm | None:
+    if not account.is_provider:
+        return SmtpForm(request.POST or None, account=account)
+    provider = catalogue.find(account.provider)
+    return ProviderForm(request.POST or None, provider=provider, account=account) if provider else None
+
+
+def _form(request: WorkspaceRequest, form: SmtpForm | ProviderForm, account: Transport | None) -> HttpResponse:
+    provider = form.provider if isinstance(form, ProviderForm) else None
+    context = {"form": form, "account": account, "provider": provider, "providers": catalogue.offered().values()}
     return render(request, "smtp/account_form.html", context, status=422 if form.errors else 200)
 
 

@@ -78,6 +78,13 @@ def away(request: HttpRequest, *, is_noted: bool = False) -> HttpResponse:
     return response
 
 
+def busy(request: HttpRequest) -> HttpResponse:
+    """Answer an address that asks for page after page."""
+    response = page(request, "tracking/busy.html", {}, status=429)
+    response["Retry-After"] = str(_RETRY_AFTER_SECONDS)
+    return response
+
+
 def page(request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
     """Render a public page without the request, so that nothing in it can reach for a session or a cookie."""
     language = translation.get_language() or settings.LANGUAGE_CODE
@@ -85,5 +92,6 @@ def page(request: HttpRequest, template: str, context: dict[str, Any], *, status
         (code, translation.get_language_info(code)["name_local"].capitalize(), f"?{urlencode({'lang': code})}")
         for code, _name in settings.LANGUAGES
     ]
-    shared = {"lang": language, "languages": languages, "form_action": f"?{urlencode({'lang': language})}"}
+    offered = languages if len(languages) > 1 else []
+    shared = {"lang": language, "languages": offered, "form_action": f"?{urlencode({'lang': language})}"}
     return HttpResponse(render_to_string(template, {**shared, **context}), status=status)

@@ -11,8 +11,10 @@ from django.utils.cache import add_never_cache_headers
 from django.views.decorators.http import require_safe
 
 from apps.tracking import letters
+from apps.tracking.ingest import rates
 from apps.tracking.models import Event
 from apps.tracking.services import recording
+from core import tokens
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +25,9 @@ GIF = base64.b64decode("R0lGODlhAQABAIAAAP///wAAACH5BAEAAAAALAAAAAABAAEAAAICRAEA
 def pixel(request: HttpRequest, token: str) -> HttpResponse:
     """Serve a transparent pixel of 43 bytes, and record the opening when the token is ours."""
     try:
-        letter = letters.find("open", token)
+        opened = tokens.open_token("open", token)
+        is_counted = opened and not rates.is_over(request, rates.OF_A_LETTER, f"o{opened.delivery_id}")
+        letter = letters.get(opened.delivery_id) if opened and is_counted else None
         if letter:
             recording.record(letter, Event.Kind.OPEN, fetch=recording.fetch_of(request, letter))
     except DatabaseError as error:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods
 
-from apps.tracking.ingest import doors, unsubscribe
+from apps.tracking.ingest import doors, rates, unsubscribe
 from apps.tracking.letters import Letter
 from apps.tracking.services import opt_outs, preferences, recording
 from apps.tracking.services.opt_outs import Scope
@@ -17,6 +18,18 @@ from apps.tracking.services.opt_outs import Scope
 @require_http_methods(["GET", "HEAD", "POST"])
 def choose(request: HttpRequest, token: str) -> HttpResponse:
     """Show the lists a person may leave or join, or keep what they chose; the token is that of unsubscribing."""
+    # Whoever leaves is never kept waiting.
+    if request.POST.get("action") in (None, "choose") and rates.is_over(request, rates.OF_PAGES):
+        return doors.busy(request)
+    try:
+        return _page(request, token)
+    except DatabaseError:
+        if request.method == "POST" and unsubscribe.keep(request, token):
+            return doors.away(request, is_noted=True)
+        raise
+
+
+def _page(request: HttpRequest, token: str) -> HttpResponse:
     letter = doors.letter_of("unsubscribe", token)
     if letter is None:
         return doors.nothing(request)

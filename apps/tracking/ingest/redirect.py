@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.views.decorators.http import require_safe
 
 from apps.tracking import letters
-from apps.tracking.ingest import doors
+from apps.tracking.ingest import doors, rates
 from apps.tracking.models import Event
 from apps.tracking.services import recording
 from core import tokens
@@ -23,8 +23,9 @@ def click(request: HttpRequest, token: str) -> HttpResponse:
     target = letters.target(opened.delivery_id, opened.part) if opened and letter else None
     if opened is None or letter is None or target is None or not _leads_to_the_web(target.url):
         return doors.nothing(request)
-    fetch = recording.fetch_of(request, letter, link=opened.part, recent_links=target.recent_links)
-    recording.record(letter, Event.Kind.CLICK, fetch=fetch)
+    if not rates.is_over(request, rates.OF_A_LETTER, f"c{opened.delivery_id}"):
+        fetch = recording.fetch_of(request, letter, link=opened.part, recent_links=target.recent_links)
+        recording.record(letter, Event.Kind.CLICK, fetch=fetch)
     return HttpResponseRedirect(target.url)
 
 

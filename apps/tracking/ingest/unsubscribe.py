@@ -33,7 +33,7 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
         status = _act(request, letter) if request.method == "POST" else 200
         return doors.page(request, "tracking/unsubscribe.html", context(letter, token), status=status)
     except DatabaseError:
-        if request.method == "POST" and _keep(request, token):
+        if request.method == "POST" and keep(request, token):
             return doors.away(request, is_noted=True)
         raise
 
@@ -63,7 +63,7 @@ def _act(request: HttpRequest, letter: Letter) -> int:
     return 200
 
 
-def _keep(request: HttpRequest, token: str) -> bool:
+def keep(request: HttpRequest, token: str) -> bool:
     """Keep a wish to stop while the database is away; return whether it is on disk."""
     opened, wish = tokens.open_token("unsubscribe", token), _wish(request)
     if opened is None or not isinstance(wish, Scope):

@@ -9,7 +9,7 @@ from apps.campaigns import rendering
 from apps.campaigns.models import ContentVersion
 from apps.campaigns.services import composing
 from apps.contacts.models import Contact
-from apps.tracking.ingest import doors
+from apps.tracking.ingest import doors, rates
 from apps.tracking.letters import Letter
 from apps.tracking.models import Event
 from apps.tracking.services import recording
@@ -25,6 +25,8 @@ POLICY = (
 @require_safe
 def view(request: HttpRequest, token: str) -> HttpResponse:
     """Show the letter as it was written for this person."""
+    if rates.is_over(request, rates.OF_PAGES):
+        return doors.busy(request)
     letter = doors.letter_of("view", token)
     if letter is None:
         return doors.nothing(request)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import template
+from django.contrib.messages.storage.base import Message
 from django.forms import BaseForm, BoundField
 from django.template.context import Context
 from django.template.loader import render_to_string
@@ -16,6 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from apps.web import bars, fields, icons, moments, numbers, states
+from core import toasts
 
 register = template.Library()
 logger = logging.getLogger(__name__)
@@ -35,6 +37,18 @@ def initials(name: str) -> str:
     """Return up to two capitals for an avatar."""
     words = [word for word in str(name).replace("@", " ").replace(".", " ").split() if word[0].isalnum()]
     return "".join(word[0] for word in words[:2]).upper() or "?"
+
+
+@register.filter
+def place(zone: str) -> str:
+    """Return the town that a time zone is named after."""
+    return str(zone).rpartition("/")[2].replace("_", " ")
+
+
+@register.filter
+def undo(message: Message) -> dict[str, object] | None:
+    """Return where a message's Undo posts, if the deed can be undone."""
+    return toasts.undo_of(message.extra_tags or "")
 
 
 @register.simple_tag

@@ -9,6 +9,7 @@ import { startFragments } from "./fragments.js";
 import { startKeyboard } from "./keyboard.js";
 import { startLive } from "./live.js";
 import { startMenus } from "./menus.js";
+import { startPalette } from "./palette.js";
 import { startTheme } from "./theme.js";
 import { startToasts } from "./toasts.js";
 
@@ -23,3 +24,4 @@ startFragments();
 startLive(htmx);
 startAutosave(htmx);
 startKeyboard();
+startPalette(htmx);

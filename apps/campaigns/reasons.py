@@ -1,0 +1,70 @@
+"""A letter's recorded reason in a few words, as they stand behind a count: "214 no such mailbox"."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext as _
+
+
+def phrase(state: str, reason: str) -> str:
+    """Return the reason for a state; a reason that is not known here is shown by its own name."""
+    match state:
+        case "sent":
+            return _("arrived: something came back later") if reason.startswith("proven_by_") else _("accepted")
+        case "cancelled":
+            return _("not begun when the campaign was cancelled")
+        case "expired":
+            return _("gave up: too old to be sent")
+        case "skipped":
+            return _skipped(reason)
+        case "failed":
+            return _failed(reason)
+        case "unconfirmed":
+            return _unconfirmed(reason)
+        case "queued" if not reason:
+            return _("waiting for their turn")
+        case "queued":
+            return _failed(reason)
+        case _:
+            return _("in hand")
+
+
+def _named(reason: str) -> str:
+    return reason.replace("_", " ") or _("no reason on record")
+
+
+def _skipped(reason: str) -> str:
+    return {
+        "suppressed": _("suppressed after the freeze"),
+        "unsubscribed": _("unsubscribed after the freeze"),
+        "erased": _("deleted after the freeze"),
+        "capped": _("reached the cap"),
+        "invalid": _("no valid address"),
+    }.get(reason) or _named(reason)
+
+
+def _failed(reason: str) -> str:
+    return {
+        "perm_recipient": _("no such mailbox"),
+        "quota": _("mailbox full"),
+        "transient_recipient": _("not taken for this address"),
+        "transient_dest": _("receiving side not ready"),
+        "policy_rate": _("asked to come back later"),
+        "policy_auth": _("sending domain not believed"),
+        "policy_reputation": _("refused for content or reputation"),
+        "message": _("the email itself refused"),
+        "account": _("sending account not able to send"),
+        "protocol": _("answers that make no sense"),
+        "render": _("could not be built"),
+        "crashed": _("three workers died with it in hand"),
+        "too_late": _("not sent, learned only after the close"),
+        "retry_once": _("no last answer, tried once more"),
+        "process_died": _("the worker died at the last byte"),
+        "lease_ended": _("given back by a worker that is gone"),
+    }.get(reason) or _named(reason)
+
+
+def _unconfirmed(reason: str) -> str:
+    return {
+        "no_reply": _("the connection broke at the last answer"),
+        "process_died": _("the worker died at the last answer"),
+    }.get(reason) or _named(reason)
