@@ -4,6 +4,7 @@ from django.urls import path
 
 from apps.campaigns.views import (
     appointment,
+    carried,
     composer,
     content,
     detail,
@@ -26,6 +27,7 @@ urlpatterns = [
     path("settings/senders/add/", senders.add, name="sender_add"),
     path("settings/senders/<uuid:senderidentity_uuid>/", senders.edit, name="sender"),
     path("settings/senders/<uuid:senderidentity_uuid>/remove/", senders.remove, name="sender_remove"),
+    path("accounts/<uuid:transport_uuid>/week/", carried.week, name="account_week"),
     path("campaigns/", listing.show, name="list"),
     path("campaigns/new/", composer.new, name="new"),
     path("campaigns/<int:campaign_id>/", detail.show, name="detail"),
