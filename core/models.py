@@ -59,6 +59,33 @@ class Incident(models.Model):
         return f"{self.kind}: {self.subject}"
 
 
+class InstanceEpoch(models.Model):
+    """Which database this is: one row, compared with a copy outside; see `apps/campaigns/services/restore_guard.py`."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    epoch = models.IntegerField(default=1, db_default=1)
+    serial = models.BigIntegerField(default=1, db_default=1)
+    own_table = models.BigIntegerField()
+    system_id = models.CharField(max_length=24, blank=True, default="", db_default="")
+    timeline = models.CharField(max_length=8, blank=True, default="", db_default="")
+    last_delivery_id = models.BigIntegerField(default=0, db_default=0)
+    beat_at = models.DateTimeField(null=True)
+    last_sent_at = models.DateTimeField(null=True)
+    frozen_at = models.DateTimeField(null=True)
+    frozen_reason = models.CharField(max_length=12, blank=True, default="", db_default="")
+    # Until when the restored database knows what happened.
+    knows_until = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+    detail = models.JSONField(default=dict, db_default={})
+
+    class Meta:
+        db_table = "instance_epoch"
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="one_instance_epoch")]
+
+    def __str__(self) -> str:
+        return f"epoch {self.epoch}"
+
+
 class ControlNumber(models.Model):
     """A number that is raised to tell every housekeeper to do something once."""
 

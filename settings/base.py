@@ -18,6 +18,9 @@ from settings.logging import logging_config
 BASE_DIR = ROOT
 DATA_DIR: Path = env.data_dir
 SPOOL_DIR: Path = DATA_DIR / "spool"
+EPOCH_FILE: Path | None = env.vashsender_epoch_file or DATA_DIR / "epoch.json"
+BACKUP_DIR: Path | None = env.vashsender_backup_dir
+EXPORTS_DIR: Path = DATA_DIR / "exports"
 # Rules of this installation's own about what refusals mean; see docs/operations/refusals.md.
 REFUSALS_FILE: Path = DATA_DIR / "refusals.toml"
 LIMITS: Limits = REAL

@@ -11,6 +11,8 @@ QUEUES = ("campaigns", "email", "default")
 
 ROUTES: dict[str, dict[str, str]] = {
     "apps.campaigns.tasks.send_campaign": {"queue": "campaigns"},
+    # Long, and never in the way of the sweep on the default queue.
+    "apps.tracking.tasks.run_export": {"queue": "campaigns"},
     "apps.campaigns.tasks.send_email_batch": {"queue": "email"},
     "apps.campaigns.tasks.send_single_email": {"queue": "email"},
 }
@@ -24,6 +26,7 @@ def beat_schedule(limits: Limits) -> dict[str, dict[str, Any]]:
         "measure-campaigns": ("apps.campaigns.tasks.measure_campaigns", limits.measure, ()),
         "cleanup-smtp-connections": ("apps.smtp.tasks.cleanup_smtp_connections", limits.cleanup_smtp, ()),
         "sweep-imports": ("apps.contacts.tasks.sweep_imports", limits.sweep_imports, ()),
+        "sweep-exports": ("apps.tracking.tasks.sweep_exports", limits.sweep_exports, ()),
         "catch-up-with-events": ("apps.tracking.tasks.catch_up", limits.catch_up, ()),
         **{f"canary-{queue}": ("core.tasks.canary", limits.canary, (queue,)) for queue in QUEUES},
     }

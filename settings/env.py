@@ -35,6 +35,8 @@ class Environment(BaseSettings):
     vashsender_tier: str = "low"
     vashsender_log_dir: Path | None = None
     vashsender_run_dir: Path | None = None
+    vashsender_epoch_file: Path | None = None
+    vashsender_backup_dir: Path | None = None
     vashsender_allowed_hosts: Annotated[str, NoDecode] = ""
     vashsender_bounce_domain: str = ""
     vashsender_trusted_proxies: int = 0

@@ -24,7 +24,8 @@ class Limits:
     batch: TaskLimit = TaskLimit(600, 480)
     single: TaskLimit = TaskLimit(300, 240)
     default: TaskLimit = TaskLimit(120, 90)
-    chunk: TaskLimit = TaskLimit(300, 240)  # one chunk of an import or export
+    chunk: TaskLimit = TaskLimit(300, 240)  # one chunk of an import
+    export: TaskLimit = TaskLimit(1800, 1500)  # a whole file; it looks at the drain flag at every page
 
     offer: float = 100  # from the begin of an attempt to the marker, all stages together
     reserve: float = 10  # kept free before the soft limit to record the result
@@ -44,6 +45,9 @@ class Limits:
     measure: float = 15  # a campaign that is being sent is measured this often, a large one
     measure_large: float = 60  # of more than `large` people this often: it is one pass over its letters
     import_turn: float = 3  # an import gives the default queue back after this, so that the sweep is never late
+    sweep_exports: float = 30
+    export_beat: float = 10  # a worker says this often that it still makes a file,
+    export_patience: float = 60  # and is taken for dead when it has not for so long
     import_patience: float = 60  # a running import without progress for this long is rung again
     pace: float = 0.1  # letters of accounts with limits are rung this often,
     pace_ahead: float = 0.2  # so long before their turn,
@@ -84,12 +88,13 @@ class Limits:
             <= self.batch.soft - self.reserve,
             "attempt deadline > hard limit": self.single_deadline > self.single.hard and self.deadline_margin > 0,
             "visibility timeout >= 2 x the longest hard limit": self.visibility
-            >= 2 * max(self.campaign.hard, self.batch.hard, self.single.hard),
+            >= 2 * max(self.campaign.hard, self.batch.hard, self.single.hard, self.export.hard),
             "stop >= single hard + 30": self.stop >= self.single.hard + self.deadline_margin,
             "heartbeat x 3 <= lease": self.heartbeat * 3 <= self.lease,
             "stuck > batch hard": self.stuck > self.batch.hard,
             "soft < hard": all(
-                task.soft < task.hard for task in (self.campaign, self.batch, self.single, self.default, self.chunk)
+                task.soft < task.hard
+                for task in (self.campaign, self.batch, self.single, self.default, self.chunk, self.export)
             ),
             "empty-queue patience < patience": self.ring_patience_empty < self.ring_patience,
         }
@@ -105,6 +110,7 @@ SHORT = replace(
     single=TaskLimit(12, 9),
     default=TaskLimit(20, 15),
     chunk=TaskLimit(20, 15),
+    export=TaskLimit(20, 15),
     offer=3,
     reserve=1,
     dot_floor=2,
@@ -120,6 +126,9 @@ SHORT = replace(
     sweep_imports=1,
     catch_up=1,
     measure=1,
+    sweep_exports=1,
+    export_beat=1,
+    export_patience=3,
     import_turn=1,
     import_patience=3,
     ring_patience_empty=1,

@@ -18,6 +18,9 @@ SECRET_KEY = os.environ.get("VASHSENDER_SECRET_KEY", "only-for-tests-0123456789-
 ENCRYPTION_KEYS = env.encryption_keys or ["dGVzdHMtb25seS10ZXN0cy1vbmx5LXRlc3RzLW9ubHk="]
 DATA_DIR = Path(os.environ.get("VASHSENDER_DATA") or tempfile.gettempdir()) / "vashsender-tests"
 SPOOL_DIR = DATA_DIR / "spool"
+# Tests empty their database under one data folder; only those of the guard itself name a file.
+EPOCH_FILE = env.vashsender_epoch_file
+EXPORTS_DIR = DATA_DIR / "exports"
 REFUSALS_FILE = DATA_DIR / "refusals.toml"
 PUBLIC_URL = env.given_public_url or "http://localhost:8000"
 PRIVATE_SMTP_HOSTS = frozenset({"127.0.0.1", "localhost"})

@@ -23,6 +23,7 @@ from apps.accounts.models import ApiKey, Invitation, Membership, User, Workspace
 from apps.campaigns.models import Campaign, ContentVersion, Delivery, Image, SenderIdentity, Template
 from apps.contacts.models import BulkDeed, Contact, ContactList, ImportChunk, ImportJob, Subscription, Suppression
 from apps.smtp.models import InboxLetter, Transport
+from apps.tracking.models import ExportJob
 
 UNSAFE = ("post", "put", "patch", "delete")
 OURS = ("core", "accounts", "contacts", "smtp", "campaigns", "tracking", "web")
@@ -114,6 +115,7 @@ def world(workspace: Workspace, owner: User, contact_list: ContactList, transpor
         workspace=workspace, campaign=campaign, contact=contact, content=content, transport=transport,
         message_id="<m@x.example>", email="p@x.example", email_hash=b"h" * 32, expires_at="2030-01-01T00:00:00Z",
     )  # fmt: skip
+    ExportJob.objects.create(workspace=workspace, campaign=campaign, kind="people", format="csv", file_name="p.csv")
     for where in (workspace, None):
         InboxLetter.objects.create(workspace=where, recipient="p@x.example", size=35, data=HTML_LETTER)
     return workspace

@@ -51,6 +51,7 @@ ACTIONS = frozenset(
         "import_started",
         "import_undone",
         "exported",
+        "restore_confirmed",
     }
 )
 

@@ -47,4 +47,5 @@ WORDS: dict[str, str | Promise] = {
     "import_started": _("Started an import"),
     "import_undone": _("Undid an import"),
     "exported": _("Exported"),
+    "restore_confirmed": _("Confirmed a restored database"),
 }

@@ -6,7 +6,9 @@ from django.db import connection
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from apps.campaigns.services import stuck
+from apps.campaigns.epochs import Reason
+from apps.campaigns.services import restore_guard, stuck
+from core import remedies
 from core.health import Context, Result, Status, register, register_progress
 
 
@@ -51,6 +53,29 @@ def check_deliveries(context: Context) -> Result:
             _("The sweep does not run: start beat and a worker for the queue “default”."),
         )
     return Result(Status.OK, _("Every letter in hand has a living holder."))
+
+
+FOUND = {
+    Reason.RESTORED: gettext_lazy("its tables were made anew"),
+    Reason.BEHIND: gettext_lazy("it knows less than the copy outside of it"),
+    Reason.TAKEN_OVER: gettext_lazy("another server took over"),
+    Reason.COPIED: gettext_lazy("the data folder is a copy"),
+    Reason.UNKNOWN: gettext_lazy("there is no copy outside of it, and it was silent for long"),
+}
+
+
+@register("restore", gettext_lazy("Restored database"))
+def check_restore(context: Context) -> Result:
+    """See whether this is the database we knew; after a restore nothing is sent until somebody confirms it."""
+    frozen = restore_guard.state()
+    reason = frozen.reason if frozen else restore_guard.finding()
+    if reason is None:
+        return Result(Status.OK, _("This is the database we knew."))
+    return Result(
+        Status.CRITICAL,
+        _("Nothing is sent: the database was restored or replaced (%(why)s).") % {"why": FOUND[reason]},
+        _("Look at what was found and confirm it: %(command)s") % {"command": remedies.confirm_restore()},
+    )
 
 
 @register_progress("email")

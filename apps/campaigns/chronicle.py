@@ -61,7 +61,7 @@ def _words(entry: CampaignEntry) -> tuple[str, str]:
         case "appointed":
             return _by(who, _("%(who)s sent it off at once"), _("It was sent off at once")), ""
         case "unscheduled":
-            return _by(who, _("%(who)s took it back to a draft"), _("It went back to a draft")), ""
+            return _by(who, _("%(who)s took it back to a draft"), _("It went back to a draft")), _restored(entry)
         case "sending":
             return _("The audience is frozen, sending began"), ""
         case "paused":
@@ -76,7 +76,7 @@ def _words(entry: CampaignEntry) -> tuple[str, str]:
         case "cancelled":
             return (
                 _by(who, _("%(who)s cancelled the rest"), _("The rest was cancelled")),
-                _("What had not begun was not sent."),
+                _restored(entry) or _("What had not begun was not sent."),
             )
         case "archived":
             return _by(who, _("%(who)s archived it"), _("It was archived")), ""
@@ -111,6 +111,8 @@ def _content(entry: CampaignEntry) -> str:
 
 def _paused(entry: CampaignEntry) -> str:
     match str(entry.detail.get("reason", "")):
+        case "restored":
+            return _("By itself: the database was restored from a backup.")
         case "letters_crash":
             return _("By itself: worker after worker died with one of its emails in hand.")
         case "hard_bounces":
@@ -131,6 +133,12 @@ def _second_tries(entry: CampaignEntry) -> str:
         left_out,
     )
     return " ".join([back % {"n": letters}, *([out % {"n": left_out}] if left_out else [])])
+
+
+def _restored(entry: CampaignEntry) -> str:
+    if entry.detail.get("reason") != "restored":
+        return ""
+    return _("The database was restored from a backup, and it may have gone out after that.")
 
 
 def _reset(entry: CampaignEntry) -> str:

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from django.conf import settings
 from django.db import connection
 
-from apps.campaigns.services import claims, outcomes, spool
+from apps.campaigns.services import claims, outcomes, restore_guard, spool
 from apps.smtp.pool import connections
 from apps.smtp.services import post_office
 from core import activity, control, worker
@@ -40,6 +40,7 @@ class Housekeeper(threading.Thread):
         self.queues = queues
         self.stopping = threading.Event()
         self._number = -1
+        self._letters = 0
         self._next_look = 0.0
 
     def run(self) -> None:
@@ -61,6 +62,7 @@ class Housekeeper(threading.Thread):
             self._next_look = time.monotonic() + settings.LIMITS.look_at_control * 0.9
             self._obey()
             self._sign()
+            self._guard()
         if spool.has_lines():
             spool.replay(outcomes.replay)
 
@@ -70,6 +72,11 @@ class Housekeeper(threading.Thread):
             closed = post_office.close_idle(all_idle=True)
             log.info("Closed %d idle connections", closed)
         self._number = number
+
+    def _guard(self) -> None:
+        letters = connections.counters.letters
+        restore_guard.observe(has_sent=letters != self._letters)
+        self._letters = letters
 
     def _sign(self) -> None:
         values = {

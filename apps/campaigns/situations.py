@@ -101,6 +101,12 @@ def _paused(campaign: Campaign, account: Account) -> Situation:
     if campaign.state_reason == "letters_crash":
         title = _("Paused by itself: worker after worker died with one of its emails in hand.")
         return Situation("bad", title, f"{waiting} {_('Look at the failed emails before it goes on.')}", HEALTH)
+    if campaign.state_reason == "restored":
+        detail = _(
+            "What may have gone out after the backup is unconfirmed, so that nobody gets it twice. Look at it before "
+            "the rest goes on."
+        )
+        return Situation("warn", _("Paused: the database was restored from a backup."), f"{detail} {waiting}")
     if campaign.state_reason == "hard_bounces":
         title = _("Paused by itself: too many of these addresses do not exist.")
         detail = _("More than 5 % were refused for good. Receiving servers take that for a bought or an old list.")

@@ -235,7 +235,10 @@ class MappingForm(forms.Form):
         chosen = self.fields["contact_list"]
         assert isinstance(chosen, forms.ModelChoiceField)
         chosen.queryset = lists
-        chosen.initial = job.contact_list or lists.first()
+        chosen.initial = None if job.new_list else job.contact_list or lists.first()
+        self.fields["new_list"].initial = job.new_list
+        self.fields["consent"].initial = job.consent
+        self.fields["agreed"].initial = bool(job.consent)
         self.width = len(preview.columns)
         for number, column in enumerate(preview.columns):
             self.fields[f"column_{number}"] = forms.ChoiceField(

@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import connection
+from django.db.models import Max
 
 from apps.campaigns.models import Campaign, ContentVersion, Delivery
 from apps.campaigns.states import DeliveryKind, DeliveryState
 from apps.tracking.machines import BURST_LINKS, BURST_SECONDS
+from apps.tracking.models import Event
+
 
 # The first clicks of a burst came before it could be seen as one; rows are never changed, so they are judged here.
-_JUDGED_CLICKS = """
+def judged_clicks(narrowed: str = "") -> str:
+    """Return the tables (WITH …) whose last one, `judged`, holds every click of a campaign with its verdict.
+
+    Args:
+        narrowed: a further condition on the event `e`, a constant.
+    """
+    return f"""
 clicks AS (SELECT e.id, e.delivery_id, e.link, e.at, e.is_machine FROM tracking_event e
            JOIN campaigns_delivery d ON d.id = e.delivery_id AND d.state = 'sent'
-           WHERE e.campaign_id = %(campaign)s AND e.kind = 'click'),
+           WHERE e.campaign_id = %(campaign)s AND e.kind = 'click' {narrowed}),
 busy AS (SELECT delivery_id FROM clicks GROUP BY delivery_id HAVING count(DISTINCT link) >= %(links)s),
 bursts AS (SELECT s.delivery_id, s.at FROM clicks s JOIN busy USING (delivery_id)
            JOIN clicks o ON o.delivery_id = s.delivery_id
                AND o.at BETWEEN s.at AND s.at + %(window)s * interval '1 second'
            GROUP BY s.id, s.delivery_id, s.at HAVING count(DISTINCT o.link) >= %(links)s),
-judged AS (SELECT c.delivery_id, c.link, c.is_machine OR EXISTS (
+judged AS (SELECT c.delivery_id, c.link, c.at, c.is_machine OR EXISTS (
                SELECT 1 FROM bursts b WHERE b.delivery_id = c.delivery_id
                AND c.at BETWEEN b.at AND b.at + %(window)s * interval '1 second') AS is_machine
            FROM clicks c)
-"""
+"""  # noqa: S608 - constants of this package
+
+
+JUDGED_CLICKS = judged_clicks()
 _CLICKS = f"""
-WITH {_JUDGED_CLICKS}
+WITH {JUDGED_CLICKS}
 SELECT link, count(DISTINCT delivery_id) FILTER (WHERE NOT is_machine), count(DISTINCT delivery_id),
        count(*) FILTER (WHERE NOT is_machine), count(*)
 FROM judged GROUP BY GROUPING SETS ((), (link)) ORDER BY grouping(link) DESC, link
@@ -121,3 +135,9 @@ def campaign_statistics(campaign_id: int) -> CampaignStatistics:
 def _urls(campaign_id: int) -> list[str]:
     content_id = Campaign.objects.values_list("content_id", flat=True).filter(pk=campaign_id).first()
     return ContentVersion.objects.values_list("links", flat=True).filter(pk=content_id or 0).first() or []
+
+
+def last_opens(contact_ids: Collection[int]) -> dict[int, datetime]:
+    """Return when each of some people last opened a letter themselves; machines do not count."""
+    opened = Event.objects.filter(delivery__contact__in=list(contact_ids), kind=Event.Kind.OPEN, is_machine=False)
+    return dict(opened.order_by().values_list("delivery__contact").annotate(last=Max("at")))

@@ -30,7 +30,7 @@ SENDING = _("Sending")
 
 PLACES = (
     Place("web:dashboard", _("Home"), "house", "workspace.view", ("web:dashboard",), letter="h"),
-    Place("campaigns:list", _("Campaigns"), "send", "campaigns.view", ("campaigns:",), letter="c"),
+    Place("campaigns:list", _("Campaigns"), "send", "campaigns.view", ("campaigns:", "tracking:export"), letter="c"),
     Place(
         "campaigns:templates",
         _("Templates"),

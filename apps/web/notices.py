@@ -9,6 +9,7 @@ from django.utils.translation import ngettext
 
 from apps.accounts.models import Workspace
 from apps.campaigns import workload
+from apps.campaigns.services import restore_guard
 from apps.campaigns.workload import Workload
 from apps.web import numbers
 from core import crew, pulses, remedies
@@ -33,6 +34,8 @@ def worst(workspace: Workspace | None) -> Notice | None:
 
     Asks the database alone, so that it is quick whatever the broker and the workers do.
     """
+    if restore_guard.state():
+        return _about_restore()
     work = workload.waiting(workspace)
     if not (work.letters or work.campaigns or work.under_way):
         return None
@@ -63,6 +66,14 @@ def _waits(queue: str, work: Workload) -> str:
             return _("What workers lost is not found again, and nothing is tried again.")
         case _:
             return ""
+
+
+def _about_restore() -> Notice:
+    title = _("Nothing is sent: the database was restored or replaced")
+    text = _(
+        "To send on could send emails twice. Look at what was found and confirm it, on the machine that serves it:"
+    )
+    return Notice("bad", title, text, remedies.confirm_restore())
 
 
 def _about_beat() -> Notice | None:

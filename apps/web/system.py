@@ -36,6 +36,7 @@ TASKS: dict[str, str | Promise] = {
     "apps.campaigns.tasks.send_email_batch": _("handing out emails"),
     "apps.campaigns.tasks.send_campaign": _("freezing an audience"),
     "apps.campaigns.tasks.sweep": _("a sweep"),
+    "apps.tracking.tasks.run_export": _("a file for somebody"),
 }
 ENTRIES: dict[str, str | Promise] = {
     "sweep": _("Sweep: lost rings, leases, retries"),
@@ -43,6 +44,7 @@ ENTRIES: dict[str, str | Promise] = {
     "cleanup-smtp-connections": _("Idle SMTP connections"),
     "measure-campaigns": _("Pace of what is being sent"),
     "sweep-imports": _("Imports that stand still"),
+    "sweep-exports": _("Files that stand still, and old ones"),
     "catch-up-with-events": _("Wishes kept while the database was away"),
     "canary-campaigns": _("Canary: queue “campaigns”"),
     "canary-email": _("Canary: queue “email”"),

@@ -146,9 +146,16 @@ def import_people(job: Job) -> None:
     page.get_by_label("How they agreed").fill("Signed cards at our stand in Leith")
     page.get_by_label("These people agreed").check()
     job.desk.look(page, "import-columns")
-    page.get_by_role("button", name="Import these people").click()
+    page.get_by_role("button", name="See what would change").click()
 
-    expect(page.get_by_role("heading", name="20 rows we cannot take")).to_be_visible(timeout=LATER)
+    go = page.get_by_role("button", name="Import 480 people")
+    expect(go).to_be_visible(timeout=LATER)
+    job.desk.look(page, "import-dry-run")
+    assert real.number("SELECT count(*) FROM contacts_contact") == 0, "a dry run writes nobody"
+    go.click()
+
+    expect(page.get_by_role("heading", name="What changed")).to_be_visible(timeout=LATER)
+    expect(page.get_by_role("heading", name="20 rows we cannot take")).to_be_visible()
     job.desk.look(page, "import-result")
     told = {row.locator("td").first.inner_text(): row.inner_text() for row in page.locator("#rows tr").all()}
     for line, reason in job.list_file.refused.items():
@@ -420,8 +427,10 @@ def import_again_revives_nobody(job: Job) -> None:
     page.get_by_label("Add them to").select_option(label=LIST)
     page.get_by_label("How they agreed").fill("They say so")
     page.get_by_label("These people agreed").check()
-    page.get_by_role("button", name="Import these people").click()
-    expect(page.locator("main")).to_contain_text("1 left this list before", timeout=LATER)
+    page.get_by_role("button", name="See what would change").click()
+    page.get_by_role("button", name="Import 1 person").click(timeout=LATER)
+    expect(page.get_by_role("heading", name="What changed")).to_be_visible(timeout=LATER)
+    expect(page.locator("main")).to_contain_text("1 left this list before")
     job.desk.look(page, "import-again")
     assert real.number("SELECT count(*) FROM contacts_subscription WHERE state = 'unsubscribed'") == 1
 

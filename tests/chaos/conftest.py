@@ -42,10 +42,10 @@ class Run:
             n for state, n in self.states().items() if state not in ("queued", "leased", "sending", "committing")
         )
 
-    def wait_for_settled(self, count: int, *, seconds: float = 60) -> None:
+    def wait_for_settled(self, count: int, *, seconds: float = 120) -> None:
         wait_until(lambda: self.settled() >= count, seconds=seconds, what=f"{count} settled letters")
 
-    def wait_for_end(self, *, seconds: float = 90) -> None:
+    def wait_for_end(self, *, seconds: float = 200) -> None:
         def ended() -> bool:
             self.campaign.refresh_from_db()
             return self.campaign.finished_at is not None

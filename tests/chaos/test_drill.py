@@ -17,7 +17,7 @@ from core.installation.record import process_started
 from tests.chaos import drilling
 from tests.workers import database_url, wait_until
 
-pytestmark = pytest.mark.serial
+pytestmark = [pytest.mark.serial, pytest.mark.timeout(900)]
 KEYS = {
     *("n", "kills", "lost", "doubled", "doubled_outside_window", "unconfirmed", "false_suppressions", "seconds"),
     *("time_to_recover", "stuck", "peak_memory_mb", "accounted"),

@@ -15,7 +15,7 @@ from tests.chaos.conftest import Run
 from tests.chaos.drilling import drilled
 from tests.workers import database_url
 
-pytestmark = [pytest.mark.serial, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.serial, pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
 Make = Callable[..., Run]
 
 # Serialization failure, deadlock, statement timeout: each ends one statement and leaves the connection alone.
@@ -90,8 +90,8 @@ def harass(url: str, spared: int, over: threading.Event, struck: list[str]) -> N
 
 
 def test_a_restarted_database_leaves_nothing_unconfirmed_while_the_processes_live() -> None:
-    told = drilled("--letters=600", "--kills=0", "--restart-database=4", "--seed=11")
+    told = drilled("--letters=2000", "--kills=0", "--restart-database=4", "--seed=11")
 
-    assert told["states"] == {"sent": 600}
+    assert told["states"] == {"sent": 2000}
     assert (told["lost"], told["doubled"], told["unconfirmed"], told["stuck"]) == (0, 0, 0, 0)
     assert told["accounted"] is True

@@ -19,7 +19,7 @@ from apps.smtp.models import Throttle, Transport
 from apps.web import notices, system
 from core import incidents, pulses, queues
 from core.celery import app
-from core.models import Incident, Pulse, WorkerProcess
+from core.models import Incident, InstanceEpoch, Pulse, WorkerProcess
 from settings.celery import QUEUES
 from tests.campaigns.conftest import make_campaign, sending
 from tests.chaos.conftest import prefix
@@ -109,6 +109,17 @@ def test_beat_that_does_not_run_is_said_where_something_is_under_way(crew: None,
     notice = notices.worst(None)
 
     assert notice is not None and notice.title == "Beat does not run"
+
+
+def test_a_restored_database_outweighs_everything_else(crew: None, owner_client: Client, sending: Sending) -> None:
+    sending(1)
+    WorkerProcess.objects.all().delete()
+    InstanceEpoch.objects.update(frozen_at=Now(), frozen_reason="restored")
+
+    text = owner_client.get(f"{PAGE}notice/").content.decode()
+
+    assert "Nothing is sent: the database was restored or replaced" in text
+    assert "manage.py confirm_restore" in text and "No worker listens" not in text
 
 
 def test_every_page_asks_for_the_notice_for_admins_only(crew: None, owner_client: Client, colleague: User) -> None:

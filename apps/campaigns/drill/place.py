@@ -57,6 +57,8 @@ def environment(
         "VASHSENDER_PRIVATE_SMTP_HOSTS": "127.0.0.1",
         "VASHSENDER_LOG_DIR": str(folder / "logs"),
         "VASHSENDER_RUN_DIR": str(folder / "run"),
+        "VASHSENDER_EPOCH_FILE": str(folder / "epoch.json"),
+        "VASHSENDER_BACKUP_DIR": str(folder / "backups"),
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "BROKER_URL": redis_url,

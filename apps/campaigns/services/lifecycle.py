@@ -15,7 +15,7 @@ from apps.accounts.models import User
 from apps.campaigns import rendering
 from apps.campaigns.models import Campaign, ContentVersion, Delivery
 from apps.campaigns.rendering.urls import domain_to_ascii
-from apps.campaigns.services import certificates, history
+from apps.campaigns.services import certificates, history, restore_guard
 from apps.campaigns.states import CampaignState, DeliveryState, sources_of
 from core import clock, jobs
 from core.errors import EspError, InvalidTransitionError
@@ -196,6 +196,7 @@ def pause(campaign: Campaign, *, by: User | None, reason: str = "") -> None:
 
 def resume(campaign: Campaign, *, by: User | None) -> None:
     """Open the gate again; rings that were consumed while it was closed are made anew."""
+    restore_guard.refuse_while_frozen()
     with transaction.atomic():
         _wait_longer(campaign.pk)
         _move(

@@ -11,6 +11,7 @@ from apps.accounts import audit
 from apps.accounts.models import User
 from apps.campaigns.models import Campaign
 from apps.campaigns.services import batching, history, lifecycle
+from apps.campaigns.services.gates import THAWED
 from apps.smtp.services import breaker
 from core import jobs
 
@@ -42,7 +43,7 @@ SELECT k.id, k.name, k.state,
 FROM campaigns_campaign k CROSS JOIN LATERAL (
   SELECT greatest(k.moved_at, (SELECT max(d.moved_at) FROM campaigns_delivery d
                                WHERE d.campaign_id = k.id AND d.kind = 'campaign')) AS last_move) q
-WHERE k.state IN ('preparing', 'sending') AND q.last_move < now() - %s * interval '1 second'
+WHERE k.state IN ('preparing', 'sending') AND q.last_move < now() - %s * interval '1 second' AND {THAWED}
   AND (k.state = 'preparing' OR EXISTS (
     SELECT 1 FROM campaigns_delivery d WHERE d.campaign_id = k.id AND d.kind = 'campaign'
     AND EXISTS (SELECT 1 FROM smtp_transport t WHERE t.id = d.transport_id AND t.is_active)

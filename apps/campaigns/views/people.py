@@ -25,7 +25,13 @@ def people(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
     """Show everyone, one by one, while the campaign is under way too."""
     campaign = entrance.campaign_of(request, campaign_id)
     counted = tally.of(campaign)
-    values = {"campaign": campaign, "account": counted.account, **context(request, campaign, counted)}
+    values = {
+        "campaign": campaign,
+        "account": counted.account,
+        "may_send": request.may("campaigns.send"),
+        "may_export": request.may("contacts.export"),
+        **context(request, campaign, counted),
+    }
     return render(request, "campaigns/people.html", values)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import codecs
 import re
 
+# Our own judge and not charset-normalizer: a list is a few short words among ASCII addresses. On two such rows that
+# library takes cp1251 and cp1252 for cp1250, and cp1250 for cp1252, also when told to choose among these five only.
+
 SAMPLE_BYTES = 64 * 1024
 UTF8_BOM = codecs.BOM_UTF8
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from apps.contacts.csv import cells, columns
 from apps.contacts.csv.reader import MAX_COLUMNS, Record
-from core import addresses
+from core import addresses, spreadsheets
 
 MAX_NAME = 255
 MAX_ATTRIBUTE = 2000
@@ -105,7 +105,8 @@ def _person(record: Record, address: addresses.Address, values: dict[str, str]) 
 
 
 def _clean(cell: str) -> str:
-    return cells.as_meant(addresses.CONTROLS.sub("", cell).strip())
+    # What an export guarded comes back as it was.
+    return cells.as_meant(addresses.CONTROLS.sub("", spreadsheets.unguarded(cell)).strip())
 
 
 def _bare_address(text: str) -> str:

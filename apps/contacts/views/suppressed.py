@@ -41,8 +41,8 @@ def show(request: WorkspaceRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def add(request: WorkspaceRequest) -> HttpResponse:
     """Suppress addresses by hand or from a file, one per line."""
-    form = SuppressForm(request.POST or None, request.FILES or None)
-    if request.method == "POST" and form.is_valid():
+    form = SuppressForm(request.POST, request.FILES) if request.method == "POST" else SuppressForm()
+    if form.is_valid():
         try:
             lines = form.cleaned_data["emails"].splitlines()
             if file := form.cleaned_data["file"]:

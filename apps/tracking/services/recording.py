@@ -10,10 +10,12 @@ from apps.tracking import machines
 from apps.tracking.letters import Letter
 from apps.tracking.machines import Fetch
 from apps.tracking.models import Event
+from apps.tracking.services import wish_journal
 from core.addresses import CONTROLS
 
 Kind = Event.Kind
 _AGENT_LENGTH = 300
+_WISHES = (Event.Kind.UNSUBSCRIBE, Event.Kind.RESUBSCRIBE)
 
 
 def record(letter: Letter, kind: Event.Kind, *, fetch: Fetch, detail: dict[str, object] | None = None) -> Event:
@@ -30,6 +32,8 @@ def record(letter: Letter, kind: Event.Kind, *, fetch: Fetch, detail: dict[str, 
         is_machine=reason is not None,
         machine_reason=reason.value if reason else "",
     )
+    if kind in _WISHES:
+        wish_journal.append(letter, kind, detail or {})
     if letter.state != DeliveryState.SENT and _proves_arrival(event):
         proofs.arrived(letter.delivery_id, by=kind.value)
     return event

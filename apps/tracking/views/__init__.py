@@ -1,0 +1,1 @@
+"""The tracking floor's pages, one module per noun."""
