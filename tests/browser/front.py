@@ -45,22 +45,23 @@ class Front:
 
     def _serve(self, sock: socket.socket) -> None:
         self._known.wait(60)
-        with contextlib.suppress(OSError):
-            inner = self._context.wrap_socket(sock, server_side=True)
-            outer = socket.create_connection(("127.0.0.1", self._target))
+        with contextlib.suppress(OSError), contextlib.ExitStack() as open_sockets:
+            open_sockets.callback(sock.close)
+            inner = open_sockets.enter_context(self._context.wrap_socket(sock, server_side=True))
+            outer = open_sockets.enter_context(socket.create_connection(("127.0.0.1", self._target)))
             back = threading.Thread(target=_pour, args=[outer, inner], daemon=True)
             back.start()
             _pour(inner, outer)
             back.join()
-            inner.close()
-            outer.close()
 
 
 def _pour(source: socket.socket, target: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
             target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
+    for one in (source, target):
+        with contextlib.suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

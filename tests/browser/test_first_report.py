@@ -117,7 +117,7 @@ def _make_ready(job: Job) -> None:
     job.write("User name", USER)
     job.write("Password", SECRET)
     job.button("Save and test")
-    expect(page.locator("main")).to_contain_text("No email was sent.", timeout=LATER)
+    expect(page.locator("main")).to_contain_text("answered in", timeout=LATER)
     job.look("account")
     job.hands.go("Home")
     expect(page.locator("main")).not_to_contain_text("Before real mail")
