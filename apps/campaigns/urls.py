@@ -16,6 +16,7 @@ from apps.campaigns.views import (
     proofs,
     reading,
     review,
+    second_tries,
     senders,
     templates,
 )
@@ -51,6 +52,8 @@ urlpatterns = [
     path("campaigns/<int:campaign_id>/tests/send/", review.send_test, name="send_test"),
     path("campaigns/<int:campaign_id>/postal-address/", review.postal_address, name="postal_address"),
     path("campaigns/<int:campaign_id>/send/", review.send, name="send"),
+    path("campaigns/<int:campaign_id>/retry/", second_tries.retry, name="retry"),
+    path("campaigns/<int:campaign_id>/resend/", second_tries.resend, name="resend"),
     path("campaigns/<int:campaign_id>/pause/", moves.pause, name="pause"),
     path("campaigns/<int:campaign_id>/resume/", moves.resume, name="resume"),
     path("campaigns/<int:campaign_id>/cancel/", moves.cancel, name="cancel"),
