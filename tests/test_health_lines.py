@@ -33,8 +33,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 class Breaker:
     """How to break each thing, by the id of the line that shows it."""
 
-    def __init__(self, settings: LazySettings, patch: pytest.MonkeyPatch, sending: Callable[..., Campaign]) -> None:
-        self.settings, self.patch, self.sending = settings, patch, sending
+    def __init__(self, settings: LazySettings, patch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+        self.settings, self.patch, self.request = settings, patch, request
 
     def settings_(self) -> None:
         self.settings.SECRET_KEY = "short"
@@ -132,7 +132,8 @@ class Breaker:
         )
 
     def _sending(self, *, moved: str) -> None:
-        campaign = self.sending(1)
+        make: Callable[..., Campaign] = self.request.getfixturevalue("sending")
+        campaign = make(1)
         Transport.objects.filter(pk=campaign.transport_id).update(kind="provider", provider="test")
         with connection.cursor() as cursor:
             cursor.execute(f"UPDATE campaigns_delivery SET moved_at = now() - interval '{moved}'")
@@ -160,10 +161,10 @@ def test_breaking_one_thing_turns_its_line_alone(
     healthy: None,
     settings: LazySettings,
     monkeypatch: pytest.MonkeyPatch,
-    sending: Callable[..., Campaign],
+    request: pytest.FixtureRequest,
     id: str,
 ) -> None:
-    breaker = Breaker(settings, monkeypatch, sending)
+    breaker = Breaker(settings, monkeypatch, request)
     with ExitStack() as stack:
         stack.enter_context(getattr(breaker, _name(id))() or nullcontext())
         reports = _all()
