@@ -12,7 +12,7 @@ _DOMAIN = rf"(?:[^{_ENDS}'.]+\.)+[^{_ENDS}'.]{{2,}}|\[[0-9A-Fa-fIPv:.]+\]"
 _ADDRESS = re.compile(rf"(?<![^{_ENDS}])(['`.]*[^{_ENDS}'`.])[^{_ENDS}]*@({_DOMAIN})")
 _QUOTED_ADDRESS = re.compile(rf'"(?:[^"\\\n]|\\.)+"@({_DOMAIN})')
 _SECRET = re.compile(
-    r"(?i)((?:password|passwd|secret|token|authorization|cookie|api[_-]?key)[\"']?\s*[=:]\s*)(?:\"[^\"]*\"|'[^']*'|\S+)"
+    r"(?i)((?:password|passwd|secret|token|authorization|cookie|api[_-]?key)[\"']?\s*[=:]\s*)(?:(?:bearer|basic)\s+)?(?:\"[^\"]*\"|'[^']*'|\S+)"
 )
 _URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]+@")
 _API_KEY = re.compile(r"\b(vsk_[a-z2-7]{8})_[a-z2-7]+")

@@ -10,10 +10,12 @@ class CampaignsConfig(AppConfig):
     label = "campaigns"
 
     def ready(self) -> None:
-        """Listen to Celery's worker signals, register the health checks, and forget people with their contact."""
-        from apps.campaigns import checks, receivers  # noqa: F401 - importing connects
+        """Listen to Celery's worker signals, register the health checks, and say what contacts asks of letters."""
+        from apps.campaigns import checks, receivers, selectors  # noqa: F401 - importing connects
         from apps.campaigns.services import forgetting
+        from apps.contacts import traces
         from apps.contacts.services import erasure
 
         erasure.before_erasing(forgetting.forget)
         erasure.people_with_letters(forgetting.with_letters)
+        traces.last_emails(selectors.last_emails)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from django import forms
@@ -12,6 +13,7 @@ from apps.accounts.models import Workspace
 from apps.campaigns import selectors
 from apps.campaigns.models import Campaign, SenderIdentity
 from apps.campaigns.services import senders
+from apps.campaigns.states import Policy
 from apps.contacts.models import ContactList
 from apps.smtp.models import Transport
 
@@ -21,6 +23,15 @@ MAX_CONTENT_CHARS = 1_000_000
 
 # What only who may edit senders can type in freely.
 WRITTEN_SENDER = ("from_name", "from_email", "reply_to")
+
+
+LIVES = [
+    ("1", _("1 hour")),
+    ("6", _("6 hours, for offers that end soon")),
+    ("24", _("1 day")),
+    ("72", _("3 days")),
+    ("120", _("5 days")),
+]
 
 
 class SettingsForm(forms.Form):
@@ -66,6 +77,23 @@ class SettingsForm(forms.Form):
         widget=forms.RadioSelect,
         error_messages={"invalid_choice": _("Choose one of your sending accounts.")},
     )
+    policy = forms.ChoiceField(
+        label=_("When the last answer is lost"),
+        required=False,
+        choices=[
+            (Policy.HOLD.value, _("Show it as unconfirmed: nobody gets it twice")),
+            (Policy.RETRY_ONCE.value, _("Send it once more after 10 minutes: somebody may get it twice")),
+        ],
+        help_text=_("Nearly all such emails have arrived. Choose the second for what must not be missed."),
+    )
+    expires_after = forms.TypedChoiceField(
+        label=_("Keep trying for"),
+        required=False,
+        empty_value=None,
+        coerce=lambda hours: dt.timedelta(hours=float(hours)),
+        choices=LIVES,
+        help_text=_("What could not be handed over by then is given up."),
+    )
 
     def __init__(self, *args: Any, workspace: Workspace, may_write_sender: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -75,6 +103,12 @@ class SettingsForm(forms.Form):
         sender = self.fields["sender"]
         assert isinstance(sender, forms.ModelChoiceField)
         sender.queryset = senders.of(workspace)
+        life = self.fields["expires_after"]
+        assert isinstance(life, forms.TypedChoiceField)
+        if isinstance(hours := self.initial.get("expires_after"), dt.timedelta):
+            self.initial["expires_after"] = shown = f"{hours / dt.timedelta(hours=1):g}"
+            if shown not in dict(LIVES):  # an API may have chosen another one
+                life.choices = [(shown, _t("%(hours)s hours") % {"hours": shown}), *LIVES]
         self.has_senders = sender.queryset.exists()
         self.may_write_sender = may_write_sender
         # Who may not write a sender keeps the one that an admin wrote into this campaign.
@@ -87,6 +121,9 @@ class SettingsForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Take name and address from the chosen sender; without one they must have been written."""
         cleaned = super().clean() or {}
+        for name in ("policy", "expires_after"):
+            if not cleaned.get(name):
+                cleaned.pop(name, None)  # whoever does not say keeps what is
         if isinstance(chosen := cleaned.get("sender"), SenderIdentity):
             cleaned.update(senders.copied(chosen))
             for name in WRITTEN_SENDER:
@@ -206,4 +243,6 @@ def settings_of(campaign: Campaign) -> dict[str, object]:
         "from_email": campaign.from_email,
         "reply_to": campaign.reply_to,
         "transport": campaign.transport,
+        "policy": campaign.policy,
+        "expires_after": campaign.expires_after,
     }

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime as dt
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
 
 from apps.accounts.models import Workspace
 from apps.campaigns.models import Campaign, CampaignEntry, Delivery
-from apps.campaigns.states import CampaignState, DeliveryKind
+from apps.campaigns.states import CampaignState, DeliveryKind, DeliveryState
 from apps.contacts.models import Contact, ContactList, Subscription, Suppression
 
 # The six parts of an account in their fixed order, with the query that counts each. Cancelled people count as
@@ -204,3 +205,11 @@ def readers(workspace: Workspace, *, list_ids: list[int], excluded_list_ids: lis
         ~Exists(suppressed),
         workspace=workspace,
     ).order_by("pk")
+
+
+def last_emails(contact_ids: Collection[int]) -> dict[int, dt.datetime]:
+    """Return when the last letter to each of some people was accepted; tests do not count."""
+    sent = Delivery.objects.filter(
+        contact__in=list(contact_ids), kind=DeliveryKind.CAMPAIGN, state=DeliveryState.SENT, sent_at__isnull=False
+    )
+    return dict(sent.order_by().values_list("contact").annotate(last=Max("sent_at")))

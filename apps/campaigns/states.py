@@ -51,6 +51,16 @@ class Policy(StrEnum):
     RETRY_ONCE = "retry_once"
 
 
+# A campaign may choose otherwise. What somebody waits for is sent once more rather than missed.
+POLICY_OF_KIND: dict[DeliveryKind, Policy] = {
+    DeliveryKind.CAMPAIGN: Policy.HOLD,
+    DeliveryKind.TEST: Policy.HOLD,
+    DeliveryKind.CONFIRMATION: Policy.RETRY_ONCE,
+    DeliveryKind.TRANSACTIONAL: Policy.RETRY_ONCE,
+    DeliveryKind.SYSTEM: Policy.RETRY_ONCE,
+}
+
+
 class CampaignState(StrEnum):
     """Where a campaign stands."""
 

@@ -10,8 +10,10 @@ class TrackingConfig(AppConfig):
     label = "tracking"
 
     def ready(self) -> None:
-        """Tell letters' trails what came back."""
+        """Tell letters' trails, and the list of people, what came back."""
         from apps.campaigns import trail
-        from apps.tracking import events
+        from apps.contacts import traces
+        from apps.tracking import events, selectors
 
         trail.add_source(events.steps)
+        traces.last_opens(selectors.last_opens)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import connection
+from django.db.models import Max
 
 from apps.campaigns.models import Campaign, ContentVersion, Delivery
 from apps.campaigns.states import DeliveryKind, DeliveryState
 from apps.tracking.machines import BURST_LINKS, BURST_SECONDS
+from apps.tracking.models import Event
 
 
 # The first clicks of a burst came before it could be seen as one; rows are never changed, so they are judged here.
@@ -131,3 +135,9 @@ def campaign_statistics(campaign_id: int) -> CampaignStatistics:
 def _urls(campaign_id: int) -> list[str]:
     content_id = Campaign.objects.values_list("content_id", flat=True).filter(pk=campaign_id).first()
     return ContentVersion.objects.values_list("links", flat=True).filter(pk=content_id or 0).first() or []
+
+
+def last_opens(contact_ids: Collection[int]) -> dict[int, datetime]:
+    """Return when each of some people last opened a letter themselves; machines do not count."""
+    opened = Event.objects.filter(delivery__contact__in=list(contact_ids), kind=Event.Kind.OPEN, is_machine=False)
+    return dict(opened.order_by().values_list("delivery__contact").annotate(last=Max("at")))

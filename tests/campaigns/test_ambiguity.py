@@ -15,6 +15,7 @@ from apps.campaigns import fates
 from apps.campaigns.models import Campaign, Delivery, DeliveryEntry
 from apps.campaigns.services import claims, dispatch, lifecycle, outcomes, proofs, second_tries, spool, sweeps
 from apps.campaigns.services.claims import Claimed
+from apps.campaigns.states import POLICY_OF_KIND, DeliveryKind
 from apps.contacts.models import Contact, Subscription, Suppression
 from apps.smtp.outcome import Accepted, Deferred, FailureClass, Outcome, Rejected, Reply, Stage, Unknown, Withheld
 from core import queues
@@ -387,3 +388,14 @@ def test_the_schedule_grows_with_tries_that_count_only(sending: Sending) -> None
 
     letter.refresh_from_db()
     assert 4 <= (letter.due_at - letter.moved_at).total_seconds() / 60 <= 6
+
+
+def test_bulk_is_held_and_what_somebody_waits_for_is_sent_once_more() -> None:
+    assert {kind.value: policy.value for kind, policy in POLICY_OF_KIND.items()} == {
+        "campaign": "hold",
+        "test": "hold",
+        "confirmation": "retry_once",
+        "transactional": "retry_once",
+        "system": "retry_once",
+    }
+    assert set(POLICY_OF_KIND) == set(DeliveryKind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 
 import pytest
@@ -49,6 +50,9 @@ def test_writes_down_who_began(draft: Campaign, owner: User) -> None:
         ({"name": "  "}, "name"),
         ({"from_email": "nobody"}, "from_email"),
         ({"reply_to": "a b@example.com"}, "reply_to"),
+        ({"policy": "resend"}, "policy"),
+        ({"expires_after": dt.timedelta(minutes=59)}, "expires_after"),
+        ({"expires_after": dt.timedelta(days=5, seconds=1)}, "expires_after"),
     ],
 )
 def test_refuses_what_makes_no_sense(draft: Campaign, changes: dict[str, object], field: str) -> None:
@@ -58,6 +62,15 @@ def test_refuses_what_makes_no_sense(draft: Campaign, changes: dict[str, object]
     assert list(refused.value.problems) == [field]
     draft.refresh_from_db()
     assert (draft.name, draft.from_email, draft.reply_to) == ("November roast", "hello@northlight.example", "")
+
+
+def test_keeps_what_happens_when_something_goes_wrong(draft: Campaign, owner: User) -> None:
+    assert (draft.policy, draft.expires_after) == ("hold", dt.timedelta(hours=72))
+
+    drafts.save(draft, changes={"policy": "retry_once", "expires_after": dt.timedelta(hours=6)})
+    copy = drafts.duplicate(draft, by=owner)
+
+    assert (copy.policy, copy.expires_after) == ("retry_once", dt.timedelta(hours=6))
 
 
 def test_refuses_a_sending_account_of_another_workspace(draft: Campaign, stranger: User) -> None:

@@ -139,6 +139,31 @@ def test_settings_that_make_no_sense_are_shown_again(
     assert (Campaign.objects.count(), draft.name) == (1, "November roast")
 
 
+def test_what_happens_when_something_goes_wrong_is_chosen_with_the_settings(
+    owner_client: Client, draft: Campaign, transport: Transport
+) -> None:
+    chosen = settings_form(transport, policy="retry_once", expires_after="6")
+
+    reply = owner_client.post(at(draft, "settings/"), chosen)
+    draft.refresh_from_db()
+    page = owner_client.get(at(draft, "settings/")).content.decode()
+    owner_client.post(at(draft, "settings/"), settings_form(transport))
+
+    assert reply.status_code == 302
+    assert (draft.policy, draft.expires_after) == ("retry_once", dt.timedelta(hours=6))
+    assert '<option value="retry_once" selected>' in page and '<option value="6" selected>' in page
+    draft.refresh_from_db()
+    assert draft.policy == "retry_once"  # whoever does not say keeps what is
+
+
+def test_a_life_that_a_program_chose_is_shown_and_kept(owner_client: Client, draft: Campaign) -> None:
+    Campaign.objects.update(expires_after=dt.timedelta(hours=30))
+
+    page = owner_client.get(at(draft, "settings/")).content.decode()
+
+    assert '<option value="30" selected>30 hours</option>' in page
+
+
 def test_settings_refuse_an_account_of_another_workspace(
     owner_client: Client, draft: Campaign, theirs: Workspace
 ) -> None:

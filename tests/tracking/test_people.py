@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from apps.campaigns.models import Campaign, Delivery
+from apps.campaigns.models import Campaign, Delivery, DeliveryEntry
 from apps.contacts.models import ConsentEvent, Contact, ContactList
 from apps.tracking import people
 from apps.tracking.models import Event
@@ -105,10 +105,14 @@ def test_a_deleted_person_leaves_the_account_whole_and_no_address(
     Delivery.objects.filter(pk=letters[1].pk).update(last_text="550 <Mara@orchard.example> unknown")
     mara = Contact.objects.get()
 
+    text = "550 <mara@orchard.example> unknown"
+    DeliveryEntry.objects.create(delivery=letters[1], kind="failed", detail={"text": text})
+
     owner_client.post(reverse("contacts:delete", args=["northlight", mara.uuid]), {"typed": "mara@orchard.example"})
 
     left = list(Delivery.objects.order_by("pk").values_list("state", "email", "contact", "last_text"))
     assert left == [("sent", "", None, ""), ("failed", "", None, "")]
+    assert "mara" not in str(DeliveryEntry.objects.get().detail).lower()
     for letter in letters:
         page = owner_client.get(f"/w/northlight/campaigns/{letter.campaign_id}/people/{letter.uuid}/")
         assert "a deleted person" in page.content.decode()
@@ -123,3 +127,21 @@ def test_a_recipients_own_choice_is_kept_with_the_address_it_came_from(
 
     event = ConsentEvent.objects.get(kind="left")
     assert (event.ip, event.actor_id, event.contact_list_id) == ("198.51.100.7", None, contact_list.pk)
+
+
+def test_the_list_of_people_says_when_they_were_last_written_to_and_opened(
+    letters: list[Delivery], owner_client: Client, make_contact: Callable[..., Contact]
+) -> None:
+    nobody = make_contact("zed@x.example")
+    Delivery.objects.update(sent_at="2026-10-02T10:00:00Z")
+    came(letters[0], "open", is_machine=True)
+    came(letters[1], "open", seconds=-3600)
+    mara = letters[0].contact
+    assert mara is not None
+
+    rows = owner_client.get(reverse("contacts:list", args=["northlight"])).context["rows"]
+
+    seen = {person.contact.pk: trace for person, trace in rows}
+    assert (seen[nobody.pk].last_email, seen[nobody.pk].last_open) == (None, None)
+    assert seen[mara.pk].last_email.isoformat() == "2026-10-02T10:00:00+00:00"
+    assert seen[mara.pk].last_open == Event.objects.get(is_machine=False).at

@@ -16,14 +16,18 @@ from apps.accounts.models import User, Workspace
 from apps.campaigns import rendering
 from apps.campaigns.models import Campaign, SenderIdentity
 from apps.campaigns.services import history, senders
-from apps.campaigns.states import UNFINISHED, CampaignState
+from apps.campaigns.states import UNFINISHED, CampaignState, Policy
 from apps.contacts.models import ContactList
 from apps.smtp.models import Transport
 from core import addresses
 from core.errors import EspError, InvalidTransitionError
 
-SETTINGS = ("name", "subject", "preheader", "from_name", "from_email", "reply_to", "sender", "transport")
+SETTINGS = (
+    "name", "subject", "preheader", "from_name", "from_email", "reply_to", "sender", "transport", "policy",
+    "expires_after",
+)  # fmt: skip
 CONTENT = ("html", "text")
+SHORTEST_LIFE, LONGEST_LIFE = dt.timedelta(hours=1), dt.timedelta(days=5)
 _COPIED = (
     "subject", "preheader", "from_name", "from_email", "reply_to", "sender_id", "html", "text", "track_opens",
     "track_clicks", "transport_id", "policy", "expires_after",
@@ -93,6 +97,11 @@ def problems(workspace: Workspace, changes: Mapping[str, object]) -> dict[str, s
                 addresses.parse(text)
             except addresses.InvalidAddressError as error:
                 found[field] = error.message
+    if "policy" in changes and changes["policy"] not in set(Policy):
+        found["policy"] = _("Choose what happens when the last answer is lost.")
+    life = changes.get("expires_after")
+    if life is not None and not (isinstance(life, dt.timedelta) and SHORTEST_LIFE <= life <= LONGEST_LIFE):
+        found["expires_after"] = _("Keep trying for one hour at least and five days at most.")
     sender = changes.get("sender")
     if isinstance(sender, SenderIdentity) and sender.workspace_id != workspace.pk:
         found["sender"] = _("Choose one of your senders.")

@@ -8,6 +8,14 @@ from django.db import connection
 
 from apps.campaigns.models import Delivery
 
+# What a letter's row forgot stands in its entries, with the server's words, which may repeat the address.
+_FORGET_ENTRIES = """
+UPDATE campaigns_deliveryentry e
+   SET detail = replace(replace(e.detail::text, d.email, '…'), lower(d.email), '…')::jsonb
+  FROM campaigns_delivery d
+ WHERE d.id = e.delivery_id AND d.contact_id = ANY(%s) AND d.email <> ''
+   AND strpos(lower(e.detail::text), lower(d.email)) > 0
+"""
 # A letter in hand keeps its address for the seconds until it is settled: the worker holds it anyway.
 _FORGET = """
 UPDATE campaigns_delivery
@@ -30,7 +38,8 @@ def forget(contact_ids: Collection[int]) -> None:
     with connection.cursor() as cursor:
         for statement in _FORGET_WORDS:
             cursor.execute(statement, [list(contact_ids)])
-        cursor.execute(_FORGET, [list(contact_ids)])
+        for statement in (_FORGET_ENTRIES, _FORGET):
+            cursor.execute(statement, [list(contact_ids)])
 
 
 def with_letters(contact_ids: Collection[int]) -> set[int]:

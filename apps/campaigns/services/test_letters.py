@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from apps.campaigns.models import Campaign, Delivery
 from apps.campaigns.services import batching, lifecycle
-from apps.campaigns.states import DeliveryKind
+from apps.campaigns.states import POLICY_OF_KIND, DeliveryKind
 from apps.contacts.models import Contact
 from core import addresses, jobs
 from core.errors import EspError
@@ -42,6 +42,7 @@ def send(campaign: Campaign, *, to: list[str], as_contact: Contact | None = None
                 Delivery.objects.create(
                     workspace_id=campaign.workspace_id,
                     kind=DeliveryKind.TEST,
+                    policy=POLICY_OF_KIND[DeliveryKind.TEST],
                     campaign=campaign,
                     contact=as_contact,
                     content=content,

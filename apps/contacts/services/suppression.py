@@ -77,7 +77,8 @@ def by_hand(contact: Contact, *, why: str, by: User) -> Suppression:
     with transaction.atomic():
         found = add(contact.workspace_id, email=contact.email, reason=Reason.MANUAL, source=source)
         consent.note(contact, ConsentEvent.Kind.SUPPRESSED, source=source)
-        audit.note("contacts_suppressed", workspace=contact.workspace_id, people=1)
+        target = addresses.mask(contact.email)
+        audit.note("contacts_suppressed", workspace=contact.workspace_id, target=target, people=1)
     return found
 
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts.access import WorkspaceRequest, may, within
-from apps.contacts import selectors
+from apps.contacts import import_bar, selectors
 from apps.contacts.csv.cells import as_text
 from apps.contacts.forms import MappingForm, ReadAsForm, UploadForm
 from apps.contacts.models import ImportJob
@@ -69,7 +69,12 @@ def detail(request: WorkspaceRequest, importjob_uuid: uuid.UUID) -> HttpResponse
         if job.state not in imports.MOVING:
             response["HX-Refresh"] = "true"
         return response
-    context = {"job": job, "can_undo": import_undo.can_undo(job), **_rejects_of(request, job)}
+    context = {
+        "job": job,
+        "bar": import_bar.draw(job.counts),
+        "can_undo": import_undo.can_undo(job),
+        **_rejects_of(request, job),
+    }
     if job.state == State.CHECKED:
         return render(request, "contacts/import_looked.html", {**context, **_looked(job)})
     return render(request, "contacts/import_detail.html", context)

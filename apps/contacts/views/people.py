@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts.access import WorkspaceRequest, may, within
-from apps.contacts import selectors
+from apps.contacts import selectors, traces
 from apps.contacts.forms import NewPersonForm
 from apps.contacts.models import BulkDeed, Contact, ContactList
 from apps.contacts.services import bulk, contacts, exports
@@ -33,8 +33,10 @@ def show(request: WorkspaceRequest) -> HttpResponse:
     wanted = _wanted(request, request.GET)
     page = selectors.people(request.workspace, wanted, after=paging.number(request, "after"))
     kept = _kept(wanted)
+    seen = traces.of([person.contact.pk for person in page.people])
     context = {
         "page": page,
+        "rows": [(person, seen[person.contact.pk]) for person in page.people],
         "totals": selectors.totals(request.workspace),
         "lists": list(ContactList.objects.filter(workspace=request.workspace)),
         "kept": kept,
