@@ -11,6 +11,7 @@ from apps.campaigns.states import DeliveryState
 
 WORDS: dict[str, str | Promise] = {
     "perm_recipient": _("no such mailbox"),
+    "hard_bounce": _("no such mailbox"),
     "quota": _("mailbox full"),
     "transient_recipient": _("not taken for this address"),
     "transient_dest": _("server busy or out of reach"),

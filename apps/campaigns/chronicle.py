@@ -67,7 +67,8 @@ def _words(entry: CampaignEntry) -> tuple[str, str]:
         case "paused":
             return _by(who, _("%(who)s paused it"), _("It was paused")), _paused(entry)
         case "resumed":
-            return _by(who, _("%(who)s let it go on"), _("It went on")), ""
+            came = entry.detail.get("reason") == "worker_came"
+            return _by(who, _("%(who)s let it go on"), _("It went on")), _("A mail worker has started.") if came else ""
         case "reset":
             nobody = _("Nothing moved, so we set it going again")
             return _by(who, _("Nothing moved, so %(who)s set it going again"), nobody), _reset(entry)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from django.utils.translation import gettext as _
 
+from apps.campaigns import causes
+
 
 def phrase(state: str, reason: str) -> str:
     """Return the reason for a state; a reason that is not known here is shown by its own name."""
     match state:
         case "sent":
-            return _("arrived: something came back later") if reason.startswith("proven_by_") else _("accepted")
+            is_proven = reason.startswith("proven_by_")
+            return _("arrived: something came back later") if is_proven else _("accepted by the receiving server")
         case "cancelled":
             return _("not begun when the campaign was cancelled")
         case "expired":
@@ -44,23 +47,12 @@ def _skipped(reason: str) -> str:
 
 def _failed(reason: str) -> str:
     return {
-        "perm_recipient": _("no such mailbox"),
-        "quota": _("mailbox full"),
-        "transient_recipient": _("not taken for this address"),
         "transient_dest": _("receiving side not ready"),
-        "policy_rate": _("asked to come back later"),
-        "policy_auth": _("sending domain not believed"),
-        "policy_reputation": _("refused for content or reputation"),
-        "message": _("the email itself refused"),
-        "account": _("sending account not able to send"),
-        "protocol": _("answers that make no sense"),
-        "render": _("could not be built"),
         "crashed": _("three workers died with it in hand"),
         "too_late": _("not sent, learned only after the close"),
         "retry_once": _("no last answer, tried once more"),
-        "process_died": _("the worker died at the last byte"),
         "lease_ended": _("given back by a worker that is gone"),
-    }.get(reason) or _named(reason)
+    }.get(reason) or (causes.words(reason) if reason else _named(reason))
 
 
 def _unconfirmed(reason: str) -> str:

@@ -90,7 +90,7 @@ def _waiting(count: int) -> str:
 def _stalled(account: Account) -> Situation:
     detail = _(
         "We set it going three times and no email moved. Ask the health check what stands still, put that right, and "
-        "let it go on. %(waiting)s"
+        "let it go on. It also goes on by itself when a mail worker starts. %(waiting)s"
     )
     title = _("It stopped: nothing carries its emails.")
     return Situation("bad", title, detail % {"waiting": _waiting(account.pending)}, HEALTH)

@@ -4,6 +4,7 @@ from django.urls import path
 
 from apps.campaigns.views import (
     appointment,
+    carried,
     composer,
     content,
     detail,
@@ -15,6 +16,7 @@ from apps.campaigns.views import (
     proofs,
     reading,
     review,
+    second_tries,
     senders,
     templates,
 )
@@ -25,6 +27,7 @@ urlpatterns = [
     path("settings/senders/add/", senders.add, name="sender_add"),
     path("settings/senders/<uuid:senderidentity_uuid>/", senders.edit, name="sender"),
     path("settings/senders/<uuid:senderidentity_uuid>/remove/", senders.remove, name="sender_remove"),
+    path("accounts/<uuid:transport_uuid>/week/", carried.week, name="account_week"),
     path("campaigns/", listing.show, name="list"),
     path("campaigns/new/", composer.new, name="new"),
     path("campaigns/<int:campaign_id>/", detail.show, name="detail"),
@@ -49,6 +52,8 @@ urlpatterns = [
     path("campaigns/<int:campaign_id>/tests/send/", review.send_test, name="send_test"),
     path("campaigns/<int:campaign_id>/postal-address/", review.postal_address, name="postal_address"),
     path("campaigns/<int:campaign_id>/send/", review.send, name="send"),
+    path("campaigns/<int:campaign_id>/retry/", second_tries.retry, name="retry"),
+    path("campaigns/<int:campaign_id>/resend/", second_tries.resend, name="resend"),
     path("campaigns/<int:campaign_id>/pause/", moves.pause, name="pause"),
     path("campaigns/<int:campaign_id>/resume/", moves.resume, name="resume"),
     path("campaigns/<int:campaign_id>/cancel/", moves.cancel, name="cancel"),

@@ -6,6 +6,8 @@ import datetime as dt
 from dataclasses import dataclass
 
 from django.db import connection
+from django.utils import formats
+from django.utils.translation import gettext as _
 
 from apps.campaigns.models import Campaign
 from apps.tracking.machines import BURST_LINKS, BURST_SECONDS
@@ -107,3 +109,52 @@ def _step(fine: dict[tuple[str, int], int]) -> dt.timedelta:
     if last_sent > LONG:
         return 24 * HOUR
     return five if max(slot for _what, slot in fine) * five < SHORT else HOUR
+
+
+def labelled(found: Timeline) -> list[int]:
+    """Return which stretches bear words: about four."""
+    length = len(found.stretches)
+    every = max(length // 4, 1)
+    if found.step == HOUR and length > 12:
+        every = 6 * max(length // 24, 1)
+    return list(range(0, length, every))
+
+
+def label(found: Timeline, number: int) -> str:
+    """Return what stands under a stretch: how long after the beginning it begins."""
+    if not number:
+        return _("start")
+    if found.step < HOUR:
+        return _("+%(n)d min") % {"n": number * found.step // dt.timedelta(minutes=1)}
+    if found.step == HOUR:
+        return _("+%(n)d h") % {"n": number}
+    return _("+%(n)d d") % {"n": number}
+
+
+def sentences(found: Timeline) -> dict[str, str]:
+    """Say each drawing in words: how many, and when most."""
+    if found.is_empty:
+        return {}
+    return {
+        "sent": _said(found, _("Sent: %(n)s, most of them from %(when)s."), "sent"),
+        "opens": " ".join(
+            (
+                _said(found, _("First opens by people: %(n)s, most of them from %(when)s."), "opened"),
+                _said(found, _("Only by machines: %(n)s, most of them from %(when)s."), "opened_by_machines"),
+            )
+        ).strip(),
+        "clicks": " ".join(
+            (
+                _said(found, _("First clicks by people: %(n)s, most of them from %(when)s."), "clicked"),
+                _said(found, _("Only by machines: %(n)s, most of them from %(when)s."), "clicked_by_machines"),
+            )
+        ).strip(),
+    }
+
+
+def _said(found: Timeline, words: str, what: str) -> str:
+    counts = [getattr(one, what) for one in found.stretches]
+    if not sum(counts):
+        return ""
+    when = label(found, counts.index(max(counts)))
+    return words % {"n": formats.number_format(sum(counts), force_grouping=True), "when": when}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
@@ -49,6 +50,13 @@ def _sees_system(request: HttpRequest) -> bool:
     return membership is not None and roles.allows(membership.role, "system.view")
 
 
+def _own_mail() -> str:
+    """Return where the product's own letters go: "inbox", "nowhere", or "out" by another backend."""
+    if not settings.EMAIL_BACKEND.endswith("SystemMailBackend"):
+        return "out"
+    return "inbox" if settings.INBOX_ADDRESS else "nowhere"
+
+
 def shell(request: HttpRequest) -> dict[str, Any]:
     """Return what the sidebar, the user menu and the theme need."""
     return {
@@ -61,4 +69,5 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "show_setup_hint": SimpleLazyObject(lambda: not User.objects.exists()),
         "theme": themes.of(request),
         "themes": themes.THEMES,
+        "own_mail": _own_mail(),
     }

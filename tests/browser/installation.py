@@ -77,12 +77,12 @@ class RunningInstallation:
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[RunningInstallation]:
-    """Run web server, workers, beat, local inbox, PostgreSQL and Valkey until the block ends."""
+def started(folder: Path, **more: str) -> Iterator[RunningInstallation]:
+    """Run web server, workers, beat, local inbox, PostgreSQL and Valkey until the block ends; `more` is environment."""
     data, output = folder / "data", folder / "start.log"
     environment = {
         name: value for name, value in os.environ.items() if name not in _FOREIGN and not name.startswith("VASHSENDER_")
-    } | {"VASHSENDER_DATA": str(data)}
+    } | {"VASHSENDER_DATA": str(data), **more}
     command = [sys.executable, "-m", "core.installation", "start", "--data", str(data), "--port", "0"]
     with output.open("wb") as log:
         process = subprocess.Popen(

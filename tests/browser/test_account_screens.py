@@ -28,6 +28,19 @@ def accounts(workspace: Workspace) -> dict[str, Transport]:
         "trouble": make("Receipts", username="ines", password=Secret("x"), tls="tls", port=465),
         "new": make("Spare"),
         "off": make("Old relay", is_active=False),
+        "provider": make(
+            "SES Frankfurt",
+            kind="provider",
+            host="",
+            provider="amazon_ses",
+            per_second=14,
+            per_day=200_000,
+            options=Secret(
+                '{"region": "eu-central-1", "access_key_id": "AKIA0123456789ABCDEF", "secret_access_key": "x"}'
+            ),
+            tested_at="2026-11-20T08:00:00Z",
+            tested_ms=42,
+        ),
         "inbox": Transport.objects.create(workspace=workspace, name="Local inbox", kind="local_inbox"),
     }
     Throttle.objects.create(transport=made["relay"])
@@ -51,6 +64,8 @@ def test_every_state_in_both_themes_and_on_a_phone(
         "accounts-one": f"{own}{accounts['trouble'].uuid}/",
         "accounts-edit": f"{own}{accounts['trouble'].uuid}/edit/",
         "accounts-new": f"{own}new/",
+        "accounts-new-provider": f"{own}new/?with=amazon_ses",
+        "accounts-provider": f"{own}{accounts['provider'].uuid}/",
     }
     for name, path in states.items():
         for theme, width in SIZES:

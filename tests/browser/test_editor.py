@@ -328,7 +328,7 @@ def test_an_image_is_uploaded_and_put_in(
             {"name": "Harvest.png", "mimeType": "image/png", "buffer": picture.getvalue()}
         )
         page.get_by_role("button", name="Upload").click()
-        page.get_by_role("button", name="Put Harvest.png into the email").click(timeout=SLOW)
+        page.get_by_role("button", name="Put it in: Harvest.png").click(timeout=SLOW)
         page.keyboard.type("A teal field")
 
         shown = letter(page).get_by_alt_text("A teal field")

@@ -45,7 +45,7 @@ class Walker:
         self.here = ""
         self._is_refusal = False
         context.on("request", lambda request: self._judge(request.url))
-        self.page.on("console", lambda said: self._hear(said.type, said.text))
+        self.page.on("console", lambda said: self._hear(said.type, said.text, said.location.get("url", "")))
         self.page.on("pageerror", lambda error: self.note(f"script error: {error}"))
 
     def note(self, what: str) -> None:
@@ -56,9 +56,10 @@ class Walker:
         if not url.startswith((self.base, "data:", "about:", "blob:")):
             self.note(f"asks another host: {url}")
 
-    def _hear(self, kind: str, text: str) -> None:
-        # Chromium calls the page's own 404 an error.
-        if kind == "error" and not (self._is_refusal and "404" in text):
+    def _hear(self, kind: str, text: str, url: str) -> None:
+        # Chromium calls a 404 an error: the page's own, and a picture of which this world has only the row.
+        is_known = "404" in text and (self._is_refusal or "/i/" in url)
+        if kind == "error" and not is_known:
             self.note(f"console: {text}")
 
     def go(self, stop: Stop) -> Page:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 
 from apps.campaigns.housekeeper import Housekeeper
 from apps.campaigns.models import Batch, Campaign, Delivery
@@ -19,7 +20,7 @@ from apps.campaigns.services import claims, dispatch, lifecycle, outcomes, spool
 from apps.contacts.models import Suppression
 from apps.smtp.models import Transport
 from apps.smtp.outcome import Accepted, Reply
-from core import worker
+from core import database, worker
 from tests.campaigns.conftest import MakeCampaign, MakeContact, letters
 from tests.fault_server import Fault, FaultServer
 
@@ -293,3 +294,30 @@ def test_an_unclear_commit_is_written_again_and_counts_once(sending: Sending, mo
     letter.refresh_from_db()
     assert calls == [True, False]
     assert (letter.state, letter.token) == ("sent", 2)
+
+
+# what a letter costs
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_letter_that_goes_well_costs_three_statements(sending: Sending, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin, mark, result; whatever else a worker must know it has read with the letters before."""
+    campaign = sending(3)
+    execute, asked = database.execute, list[str]()
+
+    def counted(statement: str, values: Any) -> database.Executed:
+        asked.append(statement.split()[0])
+        return execute(statement, values)
+
+    with FaultServer() as server:
+        through(campaign, server)
+        first, second, third = letters(campaign)
+        dispatch.send_single(first.pk, started=time.monotonic())
+        dispatch.send_single(second.pk, started=time.monotonic())
+        monkeypatch.setattr(database, "execute", counted)
+        with CaptureQueriesContext(connection) as others:
+            dispatch.send_single(third.pk, started=time.monotonic())
+
+        assert len(server.letters) == 3
+    assert asked == ["UPDATE"] * 3
+    assert [query["sql"] for query in others.captured_queries] == []

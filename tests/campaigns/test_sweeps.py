@@ -280,6 +280,37 @@ def test_three_resets_without_progress_then_stalled(sending: Sending) -> None:
     assert CampaignEntry.objects.filter(kind="reset").count() == 3
 
 
+@pytest.mark.parametrize(
+    ("started", "seen", "queues_heard", "state"),
+    [
+        ("now()", "now()", "campaigns,email", "sending"),
+        ("now() - interval '1 day'", "now()", "campaigns,email", "stalled"),  # it was there all along
+        ("now()", "now() - interval '5 minutes'", "campaigns,email", "stalled"),  # it is gone again
+        ("now()", "now()", "default", "stalled"),
+    ],
+)
+def test_a_stalled_campaign_goes_on_when_a_mail_worker_has_come(
+    sending: Sending, started: str, seen: str, queues_heard: str, state: str
+) -> None:
+    campaign = sending(1, state="stalled", state_reason="no_progress", resets=3)
+    sql("UPDATE campaigns_campaign SET moved_at = now() - interval '1 hour'")
+    sql("UPDATE campaigns_delivery SET expires_at = now() + interval '1 minute'")
+    sql(
+        f"""INSERT INTO core_workerprocess (name, queues, started_at, seen_at, counters)
+            VALUES ('w1', '{queues_heard}', {started}, {seen}, '{{}}')"""
+    )
+
+    stuck.check(HALF_HOUR)
+
+    campaign.refresh_from_db()
+    assert campaign.state == state
+    woken = CampaignEntry.objects.filter(kind="resumed", detail__reason="worker_came").count()
+    assert woken == (1 if state == "sending" else 0)
+    if state == "sending":
+        assert (campaign.state_reason, campaign.resets) == ("", 0)
+        assert letters(campaign)[0].expires_at > campaign.moved_at + timedelta(minutes=50)
+
+
 def test_progress_forgives_earlier_resets(sending: Sending) -> None:
     campaign = sending(2, resets=3)
     quiet()

@@ -85,8 +85,8 @@ def test_from_the_list_to_the_next_try(sending: Sending) -> None:
     assert words(told) == [
         "Subscribed to “Newsletter”",
         "Taken into the audience",
-        "First try: asked to come back later",
-        "Second try: asked to come back later",
+        "First try: asked to slow down",
+        "Second try: asked to slow down",
         "Third try",
     ]
     assert "On “Newsletter”, confirmed." in told.steps[1].how
@@ -105,7 +105,7 @@ def test_yes_with_the_last_reply(sending: Sending) -> None:
     told = why(campaign, "reader0@example.com")
 
     assert told.verdict.answer.startswith("Yes. Accepted at ")
-    assert words(told)[-2:] == ["First try: asked to come back later", "Second try: accepted"]
+    assert words(told)[-2:] == ["First try: asked to slow down", "Second try: accepted"]
     assert told.steps[-1].reply == "250 2.0.0 OK id=17"
 
 
@@ -334,7 +334,7 @@ def test_the_command_answers_in_plain_words(sending: Sending) -> None:
 
     assert status == 0
     assert "Not yet. We try again at" in said
-    assert "First try: asked to come back later" in said
+    assert "First try: asked to slow down" in said
     assert "      451 4.7.500 Server busy" in said
     assert "(expected)" in said
 

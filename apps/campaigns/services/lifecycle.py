@@ -211,6 +211,20 @@ def resume(campaign: Campaign, *, by: User | None) -> None:
         jobs.ring(SWEEP)
 
 
+def wake(campaign_id: int) -> bool:
+    """Let a stalled campaign go on by itself, because something that may carry it has come up since."""
+    with transaction.atomic():
+        _wait_longer(campaign_id)
+        moved = Campaign.objects.filter(pk=campaign_id, state=CampaignState.STALLED).update(
+            state=CampaignState.SENDING, state_reason="", resets=0, moved_at=Now()
+        )
+        if moved:
+            history.note(campaign_id, "resumed", reason="worker_came")
+            forget_rings(campaign_id)
+            jobs.ring(SWEEP)
+    return bool(moved)
+
+
 def cancel(campaign: Campaign, *, by: User | None) -> None:
     """Close the gate for good; what was not begun is cancelled, what is in hand ends by itself."""
     with transaction.atomic():

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from apps.accounts import audit
 from apps.accounts.models import User
 from apps.campaigns.models import Campaign
-from apps.campaigns.services import history, lifecycle
+from apps.campaigns.services import history, lifecycle, restore_guard
 from apps.campaigns.services.gates import ERASED, SUPPRESSED, UNSUBSCRIBED
 from apps.campaigns.states import RETRIABLE, CampaignState, DeliveryState
 from apps.smtp.outcome import FailureClass
@@ -131,6 +131,7 @@ FROM chosen c JOIN back ON back.id = c.id
 def _send_back(
     campaign: Campaign, *, by: User | None, kind: str, states: tuple[str, ...], classes: list[str] | None
 ) -> int:
+    restore_guard.refuse_while_frozen()
     with transaction.atomic():
         state = CampaignState(Campaign.objects.select_for_update(no_key=True).get(pk=campaign.pk).state)
         if state not in RETRIABLE:

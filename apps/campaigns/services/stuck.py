@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from apps.accounts import audit
 from apps.accounts.models import User
 from apps.campaigns.models import Campaign
-from apps.campaigns.services import batching, history, lifecycle
+from apps.campaigns.services import batching, history, lifecycle, restore_guard
 from apps.campaigns.services.gates import THAWED
 from apps.smtp.services import breaker
 from core import jobs
@@ -105,8 +105,26 @@ def _workspace_of(campaign_id: int) -> int:
     return int(Campaign.objects.values_list("workspace_id", flat=True).get(pk=campaign_id))
 
 
+def wake() -> int:
+    """Let stalled campaigns go on for which a mail worker has come up since; return how many.
+
+    A worker that was there all along and carried nothing is no reason: then a person has to look.
+    """
+    if restore_guard.state() is not None:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT k.id FROM campaigns_campaign k WHERE k.state = 'stalled' AND EXISTS (
+                 SELECT 1 FROM core_workerprocess p WHERE p.started_at > k.moved_at AND p.queues LIKE '%email%'
+                   AND p.seen_at > now() - interval '2 minutes')"""
+        )
+        found = [row[0] for row in cursor.fetchall()]
+    return sum(lifecycle.wake(campaign_id) for campaign_id in found)
+
+
 def check(timeout: timedelta) -> list[StuckCampaign]:
     """Find and reset, and forgive earlier resets of campaigns that moved since; return what was stuck."""
+    wake()
     with connection.cursor() as cursor:
         cursor.execute(
             """UPDATE campaigns_campaign k SET resets = 0 WHERE k.resets > 0 AND k.state IN ('preparing', 'sending')

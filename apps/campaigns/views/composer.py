@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from django import forms as django_forms
 from django.http import HttpResponse
@@ -25,6 +26,7 @@ STEPS = (
     ("review", _("Review")),
 )
 INVALID = 422
+NO_CONFLICT: Mapping[str, object] = MappingProxyType({})
 
 
 def frame(campaign: Campaign | None, step: str) -> dict[str, object]:
@@ -66,7 +68,7 @@ def settings(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
     campaign = entrance.campaign_of(request, campaign_id)
     if (reply := elsewhere(request, campaign)) is not None:
         return reply
-    form = _settings_form(request, settings_of(campaign))
+    form, conflict = _settings_form(request, settings_of(campaign)), NO_CONFLICT
     if _is_autosave(request):
         form.is_valid()
         changes = dict(form.cleaned_data)
@@ -76,14 +78,16 @@ def settings(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
         return _autosaved(request, campaign, save, "campaigns/fragments/inbox_line.html")
     if request.method == "POST" and form.is_valid():
         try:
-            drafts.save(campaign, changes=form.cleaned_data)
+            drafts.save(campaign, changes=form.cleaned_data, seen=seen(request))
         except drafts.FieldError as error:
             _show_problems(form, error)
+        except drafts.ChangedElsewhereError as error:
+            conflict = conflict_of(request, error)
         else:
-            return entrance.to(campaign, "audience")
+            return entrance.to(campaign, "settings" if "mine" in request.POST else "audience")
     reader, preview = reading.first_reader(campaign)
-    context = {**frame(campaign, "settings"), "form": form, "reader": reader, "preview": preview}
-    return render(request, "campaigns/settings.html", context, status=INVALID if form.errors else 200)
+    context = {**frame(campaign, "settings"), "form": form, "reader": reader, "preview": preview, **conflict}
+    return render(request, "campaigns/settings.html", context, status=status_of(form, conflict))
 
 
 @may("campaigns.edit")
@@ -93,23 +97,38 @@ def audience(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
     campaign = entrance.campaign_of(request, campaign_id)
     if (reply := elsewhere(request, campaign)) is not None:
         return reply
-    form = AudienceForm(request.POST if request.method == "POST" else None, workspace=request.workspace)
+    form, conflict = (
+        AudienceForm(request.POST if request.method == "POST" else None, workspace=request.workspace),
+        NO_CONFLICT,
+    )
     if request.method == "POST" and form.is_valid():
         chosen, left_out = list(form.cleaned_data["lists"]), list(form.cleaned_data["excluded"])
         if _is_autosave(request):
             save: Save = lambda seen: drafts.save_audience(campaign, lists=chosen, excluded=left_out, seen=seen)  # noqa: E731
             return _autosaved(request, campaign, save, "campaigns/fragments/subtraction.html")
-        drafts.save_audience(campaign, lists=chosen, excluded=left_out)
-        return entrance.to(campaign, "audience" if "count" in request.POST else "content")
+        try:
+            drafts.save_audience(campaign, lists=chosen, excluded=left_out, seen=seen(request))
+        except drafts.ChangedElsewhereError as error:
+            conflict = conflict_of(request, error)
+        else:
+            stays = "count" in request.POST or "mine" in request.POST
+            return entrance.to(campaign, "audience" if stays else "content")
     context = {
         **frame(campaign, "audience"),
         "lists": selectors.members_by_list(request.workspace),
-        "chosen": set(campaign.lists.values_list("pk", flat=True)),
-        "left_out": set(campaign.excluded_lists.values_list("pk", flat=True)),
+        "chosen": _chosen(form, "lists") if conflict else set(campaign.lists.values_list("pk", flat=True)),
+        "left_out": _chosen(form, "excluded")
+        if conflict
+        else set(campaign.excluded_lists.values_list("pk", flat=True)),
         "subtraction": subtraction.now(campaign),
         "form": form,
+        **conflict,
     }
-    return render(request, "campaigns/audience.html", context, status=INVALID if form.errors else 200)
+    return render(request, "campaigns/audience.html", context, status=status_of(form, conflict))
+
+
+def _chosen(form: AudienceForm, name: str) -> set[int]:
+    return {each.pk for each in form.cleaned_data[name]}
 
 
 def _settings_form(request: WorkspaceRequest, initial: dict[str, object]) -> SettingsForm:
@@ -126,7 +145,10 @@ def _is_autosave(request: WorkspaceRequest) -> bool:
 
 def _autosaved(request: WorkspaceRequest, campaign: Campaign, save: Save, fragment: str) -> HttpResponse:
     """Save and answer with the note, the new version, and the part of the page that follows from the change."""
-    save(request.POST.get("seen", ""))
+    try:
+        save(seen(request))
+    except drafts.ChangedElsewhereError as error:
+        return conflict_reply(request, error, entrance.url(campaign, "settings" if "inbox" in fragment else "audience"))
     context: dict[str, object] = {"campaign": campaign, "version": drafts.version(campaign), "is_swapped": True}
     match fragment.rpartition("/")[2]:
         case "inbox_line.html":
@@ -134,6 +156,29 @@ def _autosaved(request: WorkspaceRequest, campaign: Campaign, save: Save, fragme
         case "subtraction.html":
             context["subtraction"] = subtraction.now(campaign)
     return render(request, "campaigns/fragments/saved.html", {**context, "fragment": fragment})
+
+
+def seen(request: WorkspaceRequest) -> str:
+    """Return the version that the page was made from; nothing where its author has said that theirs counts."""
+    return "" if "mine" in request.POST else request.POST.get("seen", "")
+
+
+def conflict_of(request: WorkspaceRequest, error: drafts.ChangedElsewhereError) -> dict[str, object]:
+    """Return what a page shows that was overtaken; it keeps its version, so that nothing of it is saved by itself."""
+    return {"conflict": error.message, "version": request.POST.get("seen", "")}
+
+
+def status_of(form: django_forms.Form, conflict: Mapping[str, object]) -> int:
+    """Return the status of a page with this form on it."""
+    if conflict:
+        return drafts.ChangedElsewhereError.status
+    return INVALID if form.errors else 200
+
+
+def conflict_reply(request: WorkspaceRequest, error: drafts.ChangedElsewhereError, step_url: str) -> HttpResponse:
+    """Answer a page that saved by itself, and was overtaken, with what its author can do now."""
+    context = {"conflict": error.message, "step_url": step_url}
+    return render(request, "campaigns/fragments/conflict.html", context, status=error.status)
 
 
 def noted(request: WorkspaceRequest, campaign: Campaign, *, tells: str) -> HttpResponse:

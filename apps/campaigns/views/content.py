@@ -23,24 +23,40 @@ def edit(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
     if (reply := composer.elsewhere(request, campaign)) is not None:
         return reply
     initial = {"html": campaign.html, "text": campaign.text}
-    form = ContentForm(request.POST if request.method == "POST" else None, initial=initial)
+    form, conflict = (
+        ContentForm(request.POST if request.method == "POST" else None, initial=initial),
+        composer.NO_CONFLICT,
+    )
     if request.method == "POST" and form.is_valid():
         changes = {name: editing.unix_lines(form.cleaned_data[name]) for name in drafts.CONTENT}
-        if editing.is_autosave(request):
-            drafts.save(campaign, changes=changes, seen=request.POST.get("seen", ""))
-            return composer.noted(request, campaign, tells=editing.SAVED)
-        drafts.save(campaign, changes=changes)
-        if "keep" in request.POST:
-            template = templates.from_campaign(campaign, by=request.user)
-            messages.success(request, _("Kept “%(name)s” among the templates.") % {"name": template.name})
-            return entrance.to(campaign, "content")
-        return editing.after_save(request, _desk(campaign)) or entrance.to(campaign, "review")
+        try:
+            drafts.save(campaign, changes=changes, seen=composer.seen(request))
+        except drafts.ChangedElsewhereError as error:
+            if editing.is_autosave(request):
+                return composer.conflict_reply(request, error, entrance.url(campaign, "content"))
+            conflict = composer.conflict_of(request, error)
+        else:
+            return _saved(request, campaign)
     context = {
         **composer.frame(campaign, "content"),
         "form": form,
         **editing.context(request, reading.of_campaign(campaign), lifecycle.source_of(campaign)),
+        **conflict,
     }
-    return render(request, "campaigns/content.html", context, status=composer.INVALID if form.errors else 200)
+    return render(request, "campaigns/content.html", context, status=composer.status_of(form, conflict))
+
+
+def _saved(request: WorkspaceRequest, campaign: Campaign) -> HttpResponse:
+    """Do what the page asked for beside saving."""
+    if editing.is_autosave(request):
+        return composer.noted(request, campaign, tells=editing.SAVED)
+    if "mine" in request.POST:
+        return entrance.to(campaign, "content")
+    if "keep" in request.POST:
+        template = templates.from_campaign(campaign, by=request.user)
+        messages.success(request, _("Kept “%(name)s” among the templates.") % {"name": template.name})
+        return entrance.to(campaign, "content")
+    return editing.after_save(request, _desk(campaign)) or entrance.to(campaign, "review")
 
 
 def _desk(campaign: Campaign) -> editing.Desk:

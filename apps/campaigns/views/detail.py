@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from apps.accounts.access import WorkspaceRequest, may
-from apps.campaigns import chronicle, selectors, situations, tally
+from apps.campaigns import causes, chronicle, selectors, situations, tally
 from apps.campaigns.models import Campaign
 from apps.campaigns.services import subtraction
 from apps.campaigns.states import CampaignState
@@ -37,6 +37,8 @@ def _report(request: WorkspaceRequest, campaign: Campaign) -> dict[str, object]:
         "situation": situations.of(campaign, account, counted.pace),
         "frozen": subtraction.frozen(campaign, audience_size=account.total),
         "replies": live.replies_of(counted),
+        "reasons": [(one.part, one.cause, causes.words(one.cause), one.letters) for one in counted.causes],
+        "not_sent": account.total - account.sent,
         "history": [chronicle.line(entry) for entry in selectors.entries_of(campaign)[: live.ENTRIES]],
         "may_edit": request.may("campaigns.edit"),
         "may_send": request.may("campaigns.send"),

@@ -13,7 +13,7 @@ from apps.accounts.access import WorkspaceRequest, may
 from apps.campaigns import causes, fates, finding, situations, tally
 from apps.campaigns.models import Campaign
 from apps.campaigns.selectors import PARTS
-from apps.campaigns.views import entrance
+from apps.campaigns.views import entrance, second_tries
 
 PEOPLE = 50
 FOOT = 5
@@ -50,6 +50,9 @@ def context(request: WorkspaceRequest, campaign: Campaign, counted: tally.Tally)
         "query": wanted.query,
         "pills": _pills(counted, wanted),
         "causes": [(one.cause, causes.words(one.cause), one.letters) for one in _causes(counted, wanted.part)],
+        "offer": second_tries.offer(request, campaign)
+        if counted.account.failed or counted.account.unconfirmed
+        else None,
         "foot": _foot(counted, wanted, shown=shown, total=total),
         "shown": shown,
         "found": total,

@@ -116,23 +116,37 @@ def edit(request: WorkspaceRequest, template_uuid: UUID) -> HttpResponse:
     """Write a template; every change is saved, and the preview follows."""
     template = _template_of(request, template_uuid)
     initial = {name: getattr(template, name) for name in templates.FIELDS}
-    form = TemplateForm(request.POST if request.method == "POST" else None, initial=initial)
-    if request.method == "POST":
-        is_valid = form.is_valid()
+    form, conflict = (
+        TemplateForm(request.POST if request.method == "POST" else None, initial=initial),
+        composer.NO_CONFLICT,
+    )
+    if request.method == "POST" and (form.is_valid() or editing.is_autosave(request)):
         changes = {name: editing.unix_lines(text) for name, text in form.cleaned_data.items()}
-        if editing.is_autosave(request):
-            templates.save(template, changes=changes, seen=request.POST.get("seen", ""))
-            return _noted(request, template)
-        if is_valid:
-            templates.save(template, changes=changes)
-            return editing.after_save(request, _desk(template)) or _to_gallery(request)
+        try:
+            templates.save(template, changes=changes, seen=composer.seen(request))
+        except drafts.ChangedElsewhereError as error:
+            if editing.is_autosave(request):
+                return composer.conflict_reply(request, error, _url(template, "template"))
+            conflict = composer.conflict_of(request, error)
+        else:
+            return _saved(request, template)
     context = {
         "template": template,
         "form": form,
         "step_url": _url(template, "template"),
         **editing.context(request, _reading(template), templates.source_of(template)),
+        **conflict,
     }
-    return render(request, "campaigns/template.html", context, status=composer.INVALID if form.errors else 200)
+    return render(request, "campaigns/template.html", context, status=composer.status_of(form, conflict))
+
+
+def _saved(request: WorkspaceRequest, template: Template) -> HttpResponse:
+    """Do what the page asked for beside saving."""
+    if editing.is_autosave(request):
+        return _noted(request, template)
+    if "mine" in request.POST:
+        return _to(template)
+    return editing.after_save(request, _desk(template)) or _to_gallery(request)
 
 
 @may("campaigns.edit")

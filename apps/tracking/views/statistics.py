@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 from apps.accounts.access import WorkspaceRequest, may, within
 from apps.campaigns.models import Campaign
 from apps.contacts.models import Contact
-from apps.tracking import people, selectors
+from apps.tracking import people, readers, selectors, timeline
 
 
 @may("campaigns.view")
@@ -20,8 +20,27 @@ from apps.tracking import people, selectors
 def campaign_statistics(request: WorkspaceRequest, campaign_uuid: UUID) -> HttpResponse:
     """Show opens, clicks and unsubscribes of one campaign."""
     campaign = within(request.workspace, Campaign.objects.all(), uuid=campaign_uuid)
-    statistics = selectors.campaign_statistics(campaign.pk)
-    return render(request, "tracking/campaign_statistics.html", {"campaign": campaign, "statistics": statistics})
+    context = {
+        "campaign": campaign,
+        "statistics": selectors.campaign_statistics(campaign.pk),
+        "readers": readers.of(campaign.pk),
+        **_drawn(timeline.of(campaign)),
+    }
+    return render(request, "tracking/campaign_statistics.html", context)
+
+
+def _drawn(found: timeline.Timeline) -> dict[str, object]:
+    """Return the timeline as three drawings over the same stretches, and as one table."""
+    stretches = found.stretches
+    return {
+        "timeline": found,
+        "labels": [(number, timeline.label(found, number)) for number in timeline.labelled(found)],
+        "sent": [(one.sent,) for one in stretches],
+        "opens": [(one.opened, one.opened_by_machines) for one in stretches],
+        "clicks": [(one.clicked, one.clicked_by_machines) for one in stretches],
+        "said": timeline.sentences(found),
+        "rows": [*stretches, *([found.later] if found.later else [])],
+    }
 
 
 @may("contacts.view")

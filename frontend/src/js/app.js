@@ -1,5 +1,6 @@
 // The entry of every signed-in page: htmx and the small behaviours that HTML does not have yet.
 import htmx from "htmx.org";
+import { startAutosave } from "./autosave.js";
 import { startChooser } from "./chooser.js";
 import { startDialogs } from "./dialogs.js";
 import { startDrawer } from "./drawer.js";
@@ -21,5 +22,6 @@ startChooser();
 startToasts();
 startFragments();
 startLive(htmx);
+startAutosave(htmx);
 startKeyboard();
 startPalette(htmx);

@@ -1,7 +1,7 @@
 // Small courtesies of forms: sent once, saved on change where asked, commands copied, all rows chosen at once.
 function onSubmit(event) {
   const form = event.target;
-  if (!form.matches("form[data-once]")) return;
+  if (event.defaultPrevented || !form.matches("form[data-once]")) return;
   if (form.dataset.sent) {
     event.preventDefault();
     return;

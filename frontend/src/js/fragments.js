@@ -1,4 +1,6 @@
 // What every htmx swap owes the reader: focus that stays, a lost session that is noticed, a failure that is said.
+import { holdsPage } from "./autosave.js";
+
 let focusWithin = null;
 
 function beforeSwap(event) {
@@ -8,6 +10,11 @@ function beforeSwap(event) {
   const notices = document.getElementById("notices");
   if (xhr.status >= 400 && notices && xhr.responseText.includes("data-notice")) {
     Object.assign(event.detail, { shouldSwap: true, isError: false, target: notices, swapOverride: "innerHTML" });
+    return;
+  }
+  // A page with something typed on it is never left for the sign-in page by itself.
+  if (holdsPage(xhr)) {
+    event.detail.shouldSwap = false;
     return;
   }
   const signIn = document.querySelector('meta[name="sign-in"]')?.content;
@@ -31,7 +38,7 @@ function afterSwap(event) {
 
 function failed(event) {
   // Live regions say it themselves, in place.
-  if (event.target.closest?.("[data-live]")) return;
+  if (event.target.closest?.("[data-live], [data-autosave]")) return;
   const words = document.getElementById("request-failed");
   const region = document.getElementById("notices");
   if (!words || !region || region.querySelector("[data-request-failed]")) return;
