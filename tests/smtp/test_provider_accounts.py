@@ -173,6 +173,18 @@ def test_a_dump_holds_none_of_the_secrets(workspace: Workspace) -> None:
     assert secrets and all(secret not in dump for secret in {*secrets, "canary-password"})
 
 
+def test_keys_are_read_after_a_new_encryption_key_came_first(
+    resend: Transport, serving: Callable[..., ProviderServer], settings: Any
+) -> None:
+    server = serving(Answer(200, {}))
+    settings.ENCRYPTION_KEYS = ["b3RoZXIta2V5LW90aGVyLWtleS1vdGhlci1rZXktMDA=", *settings.ENCRYPTION_KEYS]
+
+    found = probes.probe(Transport.objects.get(pk=resend.pk))
+
+    assert found.is_good
+    assert server.requests[0].headers["Authorization"] == f"Bearer {CANARY}"
+
+
 def test_an_account_stays_with_its_provider(resend: Transport) -> None:
     with pytest.raises(accounts.AccountError):
         accounts.change_provider(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -17,9 +19,10 @@ from apps.smtp.budget import Budget, now
 from apps.smtp.config import TransportConfig
 from apps.smtp.envelope import Envelope
 from apps.smtp.outcome import Accepted, Deferred, FailureClass, Outcome, Rejected, Stage, Unknown, Withheld
+from apps.smtp.pool import connections
 from apps.smtp.providers import catalogue, lines
 from apps.smtp.services import post_office
-from core.secretbox import Secret
+from core.secretbox import EncryptedField, Secret, encrypt
 from tests.provider_server import Answer, ProviderServer, Request
 from tests.smtp.conftest import budget
 
@@ -389,6 +392,53 @@ def test_an_account_that_is_not_complete_sends_nothing(
 
     assert isinstance(outcome, Deferred)
     assert (outcome.reason, server.requests) == ("not_configured", [])
+
+
+def test_a_letter_is_counted_like_any_other(serving: Callable[..., ProviderServer]) -> None:
+    serving(TAKEN["resend"], Answer(500))
+    before = connections.counters.letters
+
+    carry()
+    carry()
+
+    assert connections.counters.letters == before + 1
+
+
+def test_no_netrc_of_the_machine_speaks_for_an_account(
+    serving: Callable[..., ProviderServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serving(TAKEN["resend"])
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1\nlogin other\npassword secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+
+    carry()
+
+    assert server.requests[0].headers["Authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("provider", ["resend", "amazon_ses"])
+def test_a_key_that_cannot_be_decrypted_sends_nothing(
+    serving: Callable[..., ProviderServer], settings: Any, provider: str
+) -> None:
+    server = serving(TAKEN[provider])
+    stored = EncryptedField().from_db_value(encrypt(json.dumps(OPTIONS[provider])))
+    settings.ENCRYPTION_KEYS = ["b3RoZXIta2V5LW90aGVyLWtleS1vdGhlci1rZXktMDA="]
+
+    outcome = post_office.carry(replace(config(provider), options=stored), envelope(), budget=budget(), mark=Mark())
+
+    assert isinstance(outcome, Deferred)
+    assert (outcome.reason, outcome.counted, server.requests) == ("not_configured", False, [])
+
+
+def test_a_profile_of_the_machine_is_no_reason_to_fail_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "does-not-exist")
+
+    outcome = carry("amazon_ses")
+
+    assert isinstance(outcome, Deferred)
+    assert outcome.reason == "not_configured"
 
 
 def test_no_name_outside_the_list_is_a_provider() -> None:

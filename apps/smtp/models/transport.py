@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Workspace
+from apps.smtp.providers import catalogue
 from apps.smtp.throttle import Limits
 from core.secretbox import EncryptedField
 
@@ -94,6 +95,14 @@ class Transport(models.Model):
     def is_provider(self) -> bool:
         """True when a provider's API carries it."""
         return self.kind == self.Kind.PROVIDER
+
+    @property
+    def place(self) -> str:
+        """Where its letters go: a provider's name, or a server and its port."""
+        if self.is_provider:
+            provider = catalogue.find(self.provider)
+            return provider.label if provider else self.provider
+        return f"{self.host}:{self.port}"
 
     @property
     def limits(self) -> Limits:

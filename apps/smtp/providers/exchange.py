@@ -180,8 +180,15 @@ def _read(response: requests.Response, until: float) -> bytes:
     return bytes(body)
 
 
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
 class Session(requests.Session):
-    """A session that follows no redirect: a letter is posted to the address on the list, once."""
+    """A session that follows no redirect, and signs in with the account's own key and no other.
+
+    A letter is posted to the address on the list, once.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -191,6 +198,8 @@ class Session(requests.Session):
     def request(self, *args: Any, **named: Any) -> requests.Response:
         """Send one request."""
         named["allow_redirects"] = False
+        if named.get("auth") is None:
+            named["auth"] = _as_it_is  # or a .netrc of this machine would speak for the account
         return super().request(*args, **named)
 
 

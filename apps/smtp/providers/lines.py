@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from anymail.exceptions import AnymailNotSupportedWarning
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
 from apps.smtp.budget import now
@@ -102,7 +103,10 @@ def _made(config: TransportConfig) -> Line:
         options: dict[str, str] = json.loads(config.options.reveal() or "{}")
     except ValueError:
         raise ProviderOptionsError(_("The account's options cannot be read. Enter them again.")) from None
-    return Line(config, provider, options, _backend(provider, options))
+    try:
+        return Line(config, provider, options, _backend(provider, options))
+    except (ImproperlyConfigured, ImportError) as error:
+        raise ProviderOptionsError(_("This provider cannot be used with these options.")) from error
 
 
 def api_url(provider: Provider, options: dict[str, str]) -> str:
@@ -153,6 +157,7 @@ _PLAIN: Final[dict[str, Any]] = {
 
 def _ses(made: Any, provider: Provider, options: dict[str, str]) -> Any:
     from botocore.client import Config
+    from botocore.exceptions import BotoCoreError
 
     region = provider.region(options.get("region", "")) or provider.regions[0]
     client: dict[str, Any] = {
@@ -175,7 +180,10 @@ def _ses(made: Any, provider: Provider, options: dict[str, str]) -> Any:
         message_tag_name=None,
         **_PLAIN,
     )
-    backend.open()
+    try:
+        backend.open()
+    except BotoCoreError as error:  # a profile in this machine's environment that does not exist
+        raise ProviderOptionsError(_("This provider cannot be used with these options.")) from error
     backend.client.meta.events.register("before-send.sesv2.SendEmail", cross_current)
     return backend
 

@@ -11,15 +11,16 @@ from django.utils.translation import gettext as _
 from apps.smtp.config import TransportConfig
 from apps.smtp.outcome import Stage
 from apps.smtp.providers import answers, exchange, lines, questions
-from apps.smtp.providers.lines import Line, ProviderOptionsError
+from apps.smtp.providers.lines import Line
 from apps.smtp.services.probe import Probe
+from core.errors import EspError
 
 
 def inquire(config: TransportConfig) -> Probe:
     """Ask the account's provider whether it knows the key."""
     try:
         line = lines.opened(config)
-    except ProviderOptionsError as error:
+    except EspError as error:
         return Probe(Stage.CONNECT, error.message)
     begun = time.monotonic()
     try:

@@ -6,7 +6,7 @@ from apps.smtp import dialing
 from apps.smtp.budget import DEFAULT_CAPS, Budget, StageCaps
 from apps.smtp.config import TransportConfig
 from apps.smtp.envelope import Envelope
-from apps.smtp.outcome import Outcome
+from apps.smtp.outcome import Accepted, Outcome
 from apps.smtp.pool import Pool, connections
 from apps.smtp.providers import lines
 from apps.smtp.transports.base import Carrier
@@ -38,7 +38,10 @@ def carry(
             carrier = ProviderCarrier()
         case "smtp":
             carrier = smtp
-    return carrier.carry(config, envelope, budget=budget, mark=mark)
+    outcome = carrier.carry(config, envelope, budget=budget, mark=mark)
+    if isinstance(outcome, Accepted):
+        pool.letter_accepted()
+    return outcome
 
 
 def close_idle(*, all_idle: bool = False) -> int:

@@ -15,8 +15,9 @@ from apps.smtp.envelope import Envelope
 from apps.smtp.outcome import Accepted, FailureClass, Outcome, Rejected, Reply, Stage, Unknown
 from apps.smtp.providers import answers, exchange, letters, lines
 from apps.smtp.providers.exchange import Exchange, NotOfferedError
-from apps.smtp.providers.lines import Line, ProviderOptionsError
+from apps.smtp.providers.lines import Line
 from apps.smtp.wire import Mark
+from core.errors import EspError
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +33,8 @@ class ProviderCarrier:
         """
         try:
             line = lines.opened(config)
-        except ProviderOptionsError as error:
-            return bounces.interrupted(Stage.CONNECT, error.code)
+        except EspError:  # not complete, or not to be decrypted: no fault of the letter's
+            return bounces.interrupted(Stage.CONNECT, "not_configured")
         try:
             message = letters.written_for(line.provider, envelope, extra=line.extra)
             payload = line.backend.build_message_payload(message, {})

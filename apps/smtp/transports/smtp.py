@@ -13,7 +13,7 @@ from apps.smtp.config import TransportConfig
 from apps.smtp.envelope import Envelope
 from apps.smtp.handshake import ConnectionFailedError, Resolve, as_given
 from apps.smtp.inbox import credentials
-from apps.smtp.outcome import Accepted, Deferred, Outcome, Stage
+from apps.smtp.outcome import Deferred, Outcome, Stage
 from apps.smtp.pool import Pool, connections
 from apps.smtp.wire import Connection, Mark
 
@@ -43,8 +43,6 @@ class SmtpCarrier:
         outcome, was_stale = attempt()
         if was_stale:
             outcome, _ = attempt(fresh=True)
-        if isinstance(outcome, Accepted):
-            self.pool.letter_accepted()
         return outcome
 
     def _attempt(
