@@ -63,6 +63,7 @@ def test_the_fragment_shows_all_of_it(owner_client: Client, campaign: Campaign, 
         "1 person who opened or clicked",
         "Phone",
         "0 of 2 accepted; 1 complained since",
+        "1 of 2 accepted; 2 including machines",
     ):
         assert words in html
     assert " style=" not in html
