@@ -53,6 +53,7 @@ class Context:
 
     fix: bool = False
     stuck_after: timedelta = field(default_factory=lambda: timedelta(seconds=settings.LIMITS.stuck))
+    account_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

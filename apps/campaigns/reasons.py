@@ -59,4 +59,5 @@ def _unconfirmed(reason: str) -> str:
     return {
         "no_reply": _("the connection broke at the last answer"),
         "process_died": _("the worker died at the last answer"),
+        "restored": _("may have left before a backup was restored"),
     }.get(reason) or _named(reason)

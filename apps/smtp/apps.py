@@ -14,10 +14,7 @@ class SmtpConfig(AppConfig):
         from django.conf import settings
 
         from apps.accounts.services import workspaces
-        from apps.smtp import (
-            bounces,
-            watches,  # noqa: F401 - importing is registering
-        )
+        from apps.smtp import bounces, checks, watches  # noqa: F401 - importing is registering
         from apps.smtp.services import accounts
 
         workspaces.on_created(accounts.ensure_local_inbox)

@@ -1,5 +1,5 @@
 """The ground floor's health checks; importing this package registers them."""
 
-from core.checks import installation, services, workers
+from core.checks import installation, services, surroundings, workers
 
-__all__ = ["installation", "services", "workers"]
+__all__ = ["installation", "services", "surroundings", "workers"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -71,18 +72,28 @@ def check_disk(context: Context) -> Result:
     """See how much room the data folder's disk has left."""
     folder = _existing(settings.DATA_DIR)
     usage = shutil.disk_usage(folder)
-    share = usage.free / usage.total
+    share = min(usage.free / usage.total, _free_inodes(folder))
     detail = _("%(percent).1f %% free (%(gib).1f GiB) where %(folder)s is.") % {
-        "percent": share * 100,
+        "percent": usage.free / usage.total * 100,
         "gib": usage.free / 1024**3,
         "folder": folder,
     }
     hint = _("Make room on this disk; without it the database stops and no letter leaves.")
+    if share < usage.free / usage.total and share < _DISK_WARNING:
+        detail = _("%(percent).1f %% of the files' places (inodes) are free where %(folder)s is.") % {
+            "percent": share * 100,
+            "folder": folder,
+        }
     if share < _DISK_CRITICAL:
         return Result(Status.CRITICAL, detail, hint)
     if share < _DISK_WARNING:
         return Result(Status.WARNING, detail, hint)
     return Result(Status.OK, detail)
+
+
+def _free_inodes(folder: Path) -> float:
+    found = os.statvfs(folder)
+    return found.f_favail / found.f_files if found.f_files else 1.0  # some file systems count none
 
 
 def _existing(folder: Path) -> Path:

@@ -18,6 +18,7 @@ from core import jobs, queues
 from core.health import Context, Result, Status, register
 
 _SKEW_SECONDS = 60
+_LONG_SECONDS = 900
 _OLDEST_POSTGRES = 14_00_00
 _MEMORY_SHARE = 0.9
 
@@ -59,6 +60,29 @@ def _database_place() -> str:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0][:200] or type(error).__name__
+
+
+@register("transactions", gettext_lazy("Long transactions"))
+def check_transactions(context: Context) -> Result:
+    """Find transactions that have been open for long: they keep dead rows alive, and everything grows slower."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT pid, coalesce(application_name, ''), extract(epoch FROM clock_timestamp() - xact_start)
+               FROM pg_stat_activity
+               WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+                 AND xact_start < clock_timestamp() - %s * interval '1 second'
+               ORDER BY xact_start LIMIT 3""",
+            [_LONG_SECONDS],
+        )
+        found = cursor.fetchall()
+    if found:
+        named = "; ".join(f"pid {pid} ({name}), {int(seconds // 60)} min" for pid, name, seconds in found)
+        return Result(
+            Status.WARNING,
+            _("Transactions have been open for long: %(named)s.") % {"named": named},
+            _("End what holds them, or: SELECT pg_terminate_backend(PID). Nothing of ours keeps one open so long."),
+        )
+    return Result(Status.OK, _("None has been open for long."))
 
 
 @register("migrations", gettext_lazy("Migrations"))

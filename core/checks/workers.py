@@ -7,13 +7,14 @@ from collections.abc import Callable
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from core import crew, health, pulses, queues, remedies
+from core import crew, health, pulses, queues, remedies, rounds
 from core.health import Context, Result, Status, register
 from core.models import WorkerProcess
 from settings.celery import QUEUES
 
 _CANARY_SECONDS = 60
 _BEAT_SECONDS = 15
+_LATE_PERIODS = 3
 _DEEP = 10_000
 
 
@@ -68,6 +69,23 @@ def check_beat(context: Context) -> Result:
         "command": remedies.start_workers()
     }
     return Result(Status.CRITICAL, detail, hint)
+
+
+@register("rounds", gettext_lazy("What beat rings"))
+def check_rounds(context: Context) -> Result:
+    """See that each thing beat rings has really been done lately: sweeps, stuck campaigns, imports, kept wishes."""
+    late = []
+    for entry, asked in rounds.schedule().items():
+        age = None if entry.startswith("canary-") else pulses.age(rounds.pulse_of(entry))
+        if age is not None and age > _LATE_PERIODS * float(asked["schedule"]) + _CANARY_SECONDS:
+            late.append(_("%(entry)s (%(minutes)d min ago)") % {"entry": entry, "minutes": age / 60})
+    if late:
+        return Result(
+            Status.WARNING,
+            _("Not done in time: %(late)s.") % {"late": ", ".join(late)},
+            _("Look at the lines “beat” and “canary-default” first, then at the log of the worker for “default”."),
+        )
+    return Result(Status.OK, _("Everything was done in its time."))
 
 
 @register("queues", gettext_lazy("Queues and their consumers"))

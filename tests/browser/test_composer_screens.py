@@ -29,9 +29,9 @@ LIST = "/w/northlight/campaigns/"
 def campaigns(draft: Campaign, sending: Callable[..., Campaign]) -> Campaign:
     """Return the draft among one of every kind; the finished one adds up."""
     going = sending(people=5, started_at=clock.now())
-    Campaign.objects.filter(pk=going.pk).update(name="Autumn brewing guide", state="finished", finished_at=clock.now())
     Delivery.objects.filter(campaign=going).update(state="sent")
     Delivery.objects.filter(campaign=going, email="reader0@example.com").update(state="failed")
+    Campaign.objects.filter(pk=going.pk).update(name="Autumn brewing guide", state="finished", finished_at=clock.now())
     for colour in ("teal", "gold"):
         picture = io.BytesIO()
         Image.new("RGB", (900, 400), colour).save(picture, "PNG")
@@ -44,7 +44,7 @@ def campaigns(draft: Campaign, sending: Callable[..., Campaign]) -> Campaign:
     return draft
 
 
-@pytest.mark.parametrize("step", ["list", "settings", "audience", "content", "review", "asking", "images"])
+@pytest.mark.parametrize("step", ["list", "settings", "audience", "content", "review", "asking", "images", "judged"])
 def test_each_page_in_both_themes_and_on_a_phone(
     open_page: OpenPage,
     owner: User,
@@ -55,6 +55,7 @@ def test_each_page_in_both_themes_and_on_a_phone(
 ) -> None:
     missed = Campaign.objects.get(name="Open day")
     elsewhere = {"list": LIST, "asking": f"{LIST}{missed.pk}/", "images": "/w/northlight/images/"}
+    elsewhere["judged"] = f"{LIST}{campaigns.pk}/audience/people/"
     path = elsewhere.get(step, f"{LIST}{campaigns.pk}/{step}/")
     for theme, width in SIZES:
         page = open_page(path, user=owner, theme=theme, width=width)

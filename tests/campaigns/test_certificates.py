@@ -115,6 +115,17 @@ def test_after_a_restored_backup_nothing_closes_before_an_operator_looked(sendin
     assert not lifecycle.finish(campaign.pk)
 
 
+def test_what_a_restored_backup_cancelled_closes_and_keeps_its_reason(sending: Sending) -> None:
+    campaign = sending(1, state="cancelled", state_reason="restored")
+    Delivery.objects.filter(campaign=campaign).update(state="unconfirmed", reason="restored")
+
+    assert lifecycle.finish(campaign.pk)
+
+    campaign.refresh_from_db()
+    assert (campaign.state, campaign.state_reason) == ("cancelled", "restored")
+    assert certificate_of(campaign).document["counts"][0]["state"] == "unconfirmed"
+
+
 def test_a_cancelled_campaign_gets_its_certificate_too(sending: Sending) -> None:
     campaign = sending(2)
     lifecycle.cancel(campaign, by=None)

@@ -168,6 +168,18 @@ def test_unconfirmed_letters_are_sent_again_by_a_person_only(finished: Campaign,
     assert AuditEntry.objects.filter(action="campaign_resent", actor_id=owner.pk).count() == 1
 
 
+def test_a_second_click_sends_no_third_copy(finished: Campaign) -> None:
+    """The first click's copy was unanswered at once, so the letter is unconfirmed again when the second click comes."""
+    assert second_tries.resend_unconfirmed(finished, by=None) == 1
+    Delivery.objects.filter(pk=letters(finished)[7].pk).update(state="unconfirmed", ambiguous_count=2)
+
+    assert second_tries.resend_unconfirmed(finished, by=None) == 0
+
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE campaigns_deliveryentry SET at = now() - interval '2 minutes'")
+    assert second_tries.resend_unconfirmed(finished, by=None) == 1
+
+
 @pytest.mark.parametrize("state", ["draft", "scheduled", "preparing", "cancelled", "failed"])
 def test_where_there_is_nothing_to_try_again_it_is_refused(finished: Campaign, state: str) -> None:
     Campaign.objects.update(state=state)

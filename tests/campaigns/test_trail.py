@@ -209,6 +209,20 @@ def test_of_several_lists_those_that_counted_are_named(
     assert "On “Newsletter”, confirmed." in told.steps[1].how
 
 
+def test_the_record_of_consent_is_told_in_full(
+    freeze: Callable[..., Campaign], make_contact: MakeContact, contact_list: ContactList
+) -> None:
+    reader = make_contact("reader@example.com", subscribed=False)
+    subscriptions.subscribe(reader, contact_list, source="form on northlight.example")
+    subscriptions.unsubscribe(reader.pk, [contact_list.pk], source="link in email 7")
+
+    told = why(freeze(), "reader@example.com")
+
+    assert {"Subscribed to “Newsletter”", "Unsubscribed from “Newsletter”"} <= set(words(told))
+    assert "By: form on northlight.example." in [step.how for step in told.steps]
+    assert told.sentence == "Unsubscribed from every list that this campaign goes to."
+
+
 # people without one
 
 

@@ -7,21 +7,28 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db.models.functions import Now
 
+from apps.accounts.models import Workspace
+from apps.smtp.models import Transport
 from core import pulses
 from core.models import Pulse, WorkerProcess
 from tests.workers import ROOT, environment
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-NEED_DATABASE = {"migrations", "clock", "canary-campaigns", "canary-email", "canary-default", "beat", "queues", "pools"}
+NEED_DATABASE = {
+    "migrations", "clock", "transactions", "rounds", "accounts", "stuck", "deliveries", "restore", "canary-campaigns",
+    "canary-email", "canary-default", "beat", "queues", "pools",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -37,15 +44,37 @@ def closed_port() -> int:
         return int(server.getsockname()[1])
 
 
+class _Live(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"ok\n" if self.path == "/livez" else b"")
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
 @pytest.fixture
-def running(tmp_path: Path) -> dict[str, str]:
+def public_url() -> Iterator[str]:
+    """What answers recipients."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Live)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def running(tmp_path: Path, public_url: str) -> dict[str, str]:
     """The environment of an installation in which everything else runs."""
     for name in ("beat", "canary:campaigns", "canary:email", "canary:default"):
         pulses.beat(name)
     # Ahead of the clock, so that a command that is slow to start on a busy machine still finds them fresh.
     Pulse.objects.update(at=Now() + timedelta(minutes=2))
     WorkerProcess.objects.create(name="all", queues="campaigns,email,default", seen_at=Now() + timedelta(minutes=2))
-    return environment(f"health-{os.getpid()}-", tmp_path, VASHSENDER_TEST_CLOCK="real")
+    return environment(f"health-{os.getpid()}-", tmp_path, VASHSENDER_TEST_CLOCK="real", PUBLIC_URL=public_url)
 
 
 def check(given: dict[str, str], *arguments: str) -> tuple[int, dict[str, str], dict[str, Any], str]:
@@ -93,6 +122,40 @@ def test_a_database_that_does_not_answer_turns_its_line_red(running, request, pe
     assert {id for id, status in red.items() if status == "critical"} == {"database"}
     assert {id for id, status in red.items() if status == "unknown"} >= NEED_DATABASE
     assert "hunter2" not in err + json.dumps(answer)
+
+
+def test_a_web_server_that_does_not_answer_turns_its_line_red(running, closed_port):
+    code, red, _answer, _err = check({**running, "PUBLIC_URL": f"http://127.0.0.1:{closed_port}"})
+
+    assert (code, red) == (2, {"public-url": "critical"})
+
+
+def test_a_web_server_that_hangs_is_a_warning_in_time(running, silent_port):
+    code, red, _answer, _err = check({**running, "PUBLIC_URL": f"http://127.0.0.1:{silent_port}"})
+
+    assert (code, red) == (1, {"public-url": "warning"})
+
+
+def test_an_account_that_hangs_does_not_outlast_a_short_deadline(running, silent_port):
+    workspace = Workspace.objects.create(name="Northlight", slug="north")
+    Transport.objects.create(
+        workspace=workspace, name="Relay", kind="smtp", host="127.0.0.1", port=silent_port, tls="none"
+    )
+
+    code, red, _answer, _err = check(running, "--deadline", "6")
+
+    assert (code, red) == (3, {"accounts": "unknown"})
+
+
+def test_one_account_can_be_asked_for(running, silent_port):
+    workspace = Workspace.objects.create(name="Northlight", slug="north")
+    silent = Transport.objects.create(
+        workspace=workspace, name="Relay", kind="smtp", host="127.0.0.1", port=silent_port, tls="none"
+    )
+
+    code, red, _answer, _err = check(running, "--only", "accounts", "--account", str(silent.pk + 1))
+
+    assert (code, red) == (0, {})
 
 
 def test_a_database_and_a_broker_that_hang_do_not_outlast_a_short_deadline(running, silent_port):

@@ -114,7 +114,9 @@ def test_beat_that_does_not_run_is_said_where_something_is_under_way(crew: None,
 def test_a_restored_database_outweighs_everything_else(crew: None, owner_client: Client, sending: Sending) -> None:
     sending(1)
     WorkerProcess.objects.all().delete()
-    InstanceEpoch.objects.update(frozen_at=Now(), frozen_reason="restored")
+    InstanceEpoch.objects.update_or_create(
+        id=1, defaults={"own_table": 1, "frozen_at": Now(), "frozen_reason": "restored"}
+    )
 
     text = owner_client.get(f"{PAGE}notice/").content.decode()
 

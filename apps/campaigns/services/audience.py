@@ -13,6 +13,8 @@ from apps.campaigns.models import Batch, Campaign
 from apps.campaigns.states import CampaignState
 from apps.smtp import mx_groups
 
+# More people than that are counted as so many.
+MOST_JUDGED = 2_000_000
 LEFT_OUT_REASONS = ("excluded", "unsubscribed", "unconfirmed", "suppressed", "duplicate")
 
 
@@ -169,7 +171,34 @@ SELECT count(*), count(*) FILTER (WHERE reason = 'excluded'), count(*) FILTER (W
 
 def forecast(workspace_id: int, *, list_ids: list[int], excluded_list_ids: list[int]) -> Forecast:
     """Count the audience as `make_slice` would judge it now."""
-    values = {**_who(workspace_id, list_ids, excluded_list_ids), "cursor": 0, "limit": 2_000_000}
+    values = {**_who(workspace_id, list_ids, excluded_list_ids), "cursor": 0, "limit": MOST_JUDGED}
     with connection.cursor() as cursor:
         cursor.execute(_FORECAST, values)
         return Forecast(*cursor.fetchone())
+
+
+_JUDGED = f"""{_CANDIDATES}
+SELECT judged.id, judged.reason FROM judged JOIN contacts_contact p ON p.id = judged.id
+WHERE (%(reason)s = 'all' OR judged.reason = %(reason)s)
+  AND (%(query)s = '' OR p.email ILIKE %(like)s OR p.first_name ILIKE %(like)s OR p.last_name ILIKE %(like)s)
+ORDER BY judged.id LIMIT %(shown)s
+"""  # noqa: S608 - the fragments are constants of this module
+
+
+def judged(
+    campaign: Campaign, *, reason: str = "all", query: str = "", after: int = 0, shown: int = 50
+) -> list[tuple[int, str]]:
+    """Return people on a draft's lists by their number, each with the reason they are left out; "" for who gets it.
+
+    Args:
+        reason: one of `LEFT_OUT_REASONS`, "" for the audience, "all" for everybody.
+        query: a piece of a name or an address.
+        after: the number of the last person of the page before.
+    """
+    lists = list(campaign.lists.values_list("pk", flat=True))
+    excluded = list(campaign.excluded_lists.values_list("pk", flat=True))
+    like = query.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    values = {**_who(campaign.workspace_id, lists, excluded), "cursor": after, "limit": MOST_JUDGED}
+    with connection.cursor() as cursor:
+        cursor.execute(_JUDGED, {**values, "reason": reason, "query": query, "like": f"%{like}%", "shown": shown})
+        return list(cursor.fetchall())

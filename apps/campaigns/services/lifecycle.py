@@ -16,6 +16,7 @@ from apps.campaigns import rendering
 from apps.campaigns.models import Campaign, ContentVersion, Delivery
 from apps.campaigns.rendering.urls import domain_to_ascii
 from apps.campaigns.services import certificates, history, restore_guard
+from apps.campaigns.services.gates import THAWED
 from apps.campaigns.states import CampaignState, DeliveryState, sources_of
 from core import clock, jobs
 from core.errors import EspError, InvalidTransitionError
@@ -273,15 +274,16 @@ def _close(campaign_id: int) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM campaigns_campaign WHERE id = %s FOR NO KEY UPDATE", [campaign_id])
         cursor.execute(
-            """UPDATE campaigns_campaign k
-               SET state = CASE WHEN k.state = 'cancelled' THEN k.state ELSE 'finished' END, state_reason = '',
+            f"""UPDATE campaigns_campaign k
+               SET state = CASE WHEN k.state = 'cancelled' THEN k.state ELSE 'finished' END,
+                   state_reason = CASE WHEN k.state = 'cancelled' THEN k.state_reason ELSE '' END,
                    finished_at = now(), moved_at = now()
                WHERE k.id = %s AND k.state IN ('sending', 'paused', 'stalled', 'cancelled') AND k.finished_at IS NULL
-                 AND k.state_reason <> 'restored'
+                 AND NOT (k.state = 'paused' AND k.state_reason = 'restored') AND {THAWED}
                  AND NOT EXISTS (SELECT 1 FROM campaigns_delivery d WHERE d.campaign_id = k.id AND d.kind = 'campaign'
                                  AND d.state IN ('queued', 'leased', 'sending', 'committing'))
                  AND coalesce(k.audience_size, 0) = (SELECT count(*) FROM campaigns_delivery d
-                                        WHERE d.campaign_id = k.id AND d.kind = 'campaign')""",
+                                        WHERE d.campaign_id = k.id AND d.kind = 'campaign')""",  # noqa: S608 - a constant
             [campaign_id],
         )
         is_closed = bool(cursor.rowcount)

@@ -32,6 +32,10 @@ UNCONFIRMED = (DeliveryState.UNCONFIRMED.value,)
 # Why a letter gets no second try; empty where it may have one.
 _EXCLUDED = f"""CASE WHEN {ERASED} THEN 'erased' WHEN d.reason = 'perm_recipient' THEN 'hard_bounce'
     WHEN {SUPPRESSED} THEN 'suppressed' WHEN {UNSUBSCRIBED} THEN 'unsubscribed' ELSE '' END"""
+# The second of two clicks may come when the first one's copies are already unanswered, too.
+_JUST_RESENT = """(d.state = 'unconfirmed' AND EXISTS (
+    SELECT 1 FROM campaigns_deliveryentry e
+    WHERE e.delivery_id = d.id AND e.kind = 'resent' AND e.at > now() - interval '1 minute'))"""
 _CHOSEN = """d.campaign_id = %(campaign)s AND d.kind = 'campaign' AND d.state = ANY(%(states)s)
     AND (%(classes)s::text[] IS NULL OR d.reason = ANY(%(classes)s::text[]))"""
 
@@ -111,7 +115,7 @@ def resend_unconfirmed(campaign: Campaign, *, by: User | None) -> int:
 _BACK = f"""
 WITH chosen AS (
   SELECT d.id, d.state, d.reason, d.attempts, d.last_stage, d.last_code, d.last_enhanced, d.last_text
-  FROM campaigns_delivery d WHERE {_CHOSEN} AND {_EXCLUDED} = '' ORDER BY d.id FOR UPDATE OF d
+  FROM campaigns_delivery d WHERE {_CHOSEN} AND {_EXCLUDED} = '' AND NOT {_JUST_RESENT} ORDER BY d.id FOR UPDATE OF d
 ), back AS (
   UPDATE campaigns_delivery d
   SET state = 'queued', reason = 'second_try', token = d.token + 1, owner = '', rung_at = NULL, lease_until = NULL,

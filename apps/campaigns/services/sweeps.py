@@ -182,7 +182,7 @@ def _finish(swept: Swept) -> None:
         cursor.execute(
             """SELECT k.id FROM campaigns_campaign k
                WHERE (k.state IN ('sending', 'paused', 'stalled') OR (k.state = 'cancelled' AND k.finished_at IS NULL))
-                 AND k.state_reason <> 'restored'
+                 AND NOT (k.state = 'paused' AND k.state_reason = 'restored')
                  AND NOT EXISTS (SELECT 1 FROM campaigns_delivery d WHERE d.campaign_id = k.id AND d.kind = 'campaign'
                                  AND d.state IN ('queued', 'leased', 'sending', 'committing'))"""
         )

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from apps.campaigns.models import LeftOut
 from apps.campaigns.states import CampaignState
+from apps.campaigns.trail import consent
 from apps.campaigns.trail.asked import Asked
 from apps.campaigns.trail.steps import Step
 from apps.contacts.models import ContactList, Subscription, Suppression
@@ -57,10 +58,13 @@ def left_out(asked: Asked) -> LeftOut | None:
 
 def steps(asked: Asked) -> list[Step]:
     """Return how the person came to the campaign's lists, left them, or was suppressed."""
-    _ours, excluded = lists_of(asked)
-    told = []
+    ours, excluded = lists_of(asked)
+    on_record = consent.steps(asked.contact, ours, excluded=excluded) if asked.contact else {}
+    told = [step for steps in on_record.values() for step in steps]
     for one in memberships(asked):
-        told += _membership(one, is_excluded=one.contact_list_id in excluded)
+        # A membership from before there was a record, or one whose confirmation is still awaited.
+        if one.contact_list_id not in on_record or one.state == State.UNCONFIRMED:
+            told += _membership(one, is_excluded=one.contact_list_id in excluded)
     if suppression := suppression_of(asked):
         what = _("The address was suppressed: %(why)s") % {"why": str(suppression.get_reason_display()).lower()}
         told.append(Step(suppression.created_at, what, _source(suppression.source), style="failed", icon="ban"))

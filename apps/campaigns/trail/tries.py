@@ -157,6 +157,10 @@ def end(delivery: Delivery) -> list[Step]:
         return [Step(delivery.moved_at, _("We gave up"), sentence, style="failed", icon="timer-off")]
     if delivery.state == "failed" and delivery.reason == "too_late":
         return [Step(delivery.moved_at, _("Not sent"), fates.of(delivery).sentence, style="failed", icon="x")]
+    if delivery.state == "unconfirmed" and delivery.reason == "restored":
+        how = _("It may have left after the backup was made, so it is held and no machine sends it again.")
+        what = _("The database was restored from a backup")
+        return [Step(delivery.moved_at, what, how, style="unconfirmed", icon="circle-question-mark")]
     return []
 
 

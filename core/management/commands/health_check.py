@@ -24,7 +24,7 @@ _MARKS = {Status.OK: "ok", Status.WARNING: "WARNING", Status.CRITICAL: "CRITICAL
 
 
 class Command(BaseCommand):
-    """`manage.py health_check [--fix] [--timeout=MINUTES] [--json] [--only a,b] [--deadline SECONDS]`."""
+    """`manage.py health_check [--fix] [--timeout=MINUTES] [--json] [--only a,b] [--deadline SECONDS] …`."""
 
     help = "Checks everything a campaign needs. Exit 0 ok, 1 warning, 2 critical, 3 could not check."
     requires_system_checks = []
@@ -40,6 +40,7 @@ class Command(BaseCommand):
             help="how long a sending campaign may stand still before it counts as stuck (default 30)",
         )
         parser.add_argument("--json", action="store_true", help="answer for programs")
+        parser.add_argument("--account", type=int, metavar="ID", help="try only this sending account")
         parser.add_argument("--only", default="", metavar="IDS", help="only these checks, separated by commas")
         parser.add_argument(
             "--deadline", type=float, default=_CEILING_SECONDS, metavar="SECONDS", help="end by then (at most 30)"
@@ -47,7 +48,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: object, **options: Any) -> None:
         """Run the checks, print one line each and exit with the worst status."""
-        context = health.Context(fix=options["fix"], stuck_after=self._stuck_after(options["timeout"]))
+        context = health.Context(
+            fix=options["fix"], stuck_after=self._stuck_after(options["timeout"]), account_id=options["account"]
+        )
         deadline = min(_CEILING_SECONDS, options["deadline"])
         only = [word for word in options["only"].replace(",", " ").split() if word]
         try:
