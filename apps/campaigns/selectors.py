@@ -6,8 +6,10 @@ import datetime as dt
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
+from django.db.models.functions import Now
 
 from apps.accounts.models import Workspace
 from apps.campaigns.models import Campaign, CampaignEntry, Delivery
@@ -163,6 +165,13 @@ def in_part(deliveries: QuerySet[Delivery], part: str) -> QuerySet[Delivery]:
 def sending_now(workspace: Workspace) -> Campaign | None:
     """Return the campaign that is being sent, the newest of several."""
     return campaigns_of(workspace).filter(state__in=[CampaignState.PREPARING, CampaignState.SENDING]).first()
+
+
+def asking(workspace: Workspace) -> QuerySet[Campaign]:
+    """Return the campaigns that missed the time they were appointed for, and wait for a person."""
+    patience = dt.timedelta(seconds=settings.LIMITS.late)
+    missed = campaigns_of(workspace).filter(state=CampaignState.SCHEDULED, is_appointed=True)
+    return missed.filter(scheduled_at__lt=Now() - patience)
 
 
 def latest(workspace: Workspace, *, limit: int = 5) -> list[Campaign]:

@@ -13,6 +13,7 @@ from django.utils.translation import ngettext
 
 from apps.accounts import roles
 from apps.accounts.models import Workspace
+from apps.campaigns import selectors
 from apps.campaigns.models import Campaign, Delivery
 from apps.campaigns.states import CampaignState, DeliveryKind, DeliveryState
 from apps.contacts.models import ImportJob
@@ -70,6 +71,15 @@ def _campaigns(workspace: Workspace) -> Iterator[Need]:
         ),
         CampaignState.FAILED: (_("“%(name)s” could not be sent"), _("Nobody got it. Its page says why.")),
     }  # fmt: skip
+    for campaign in selectors.asking(workspace)[:5]:
+        yield Need(
+            "waiting",
+            _("Asks"),
+            _("“%(name)s” missed its time") % {"name": campaign.name},
+            _("It does not leave late by itself. Nobody was sent anything."),
+            _("Say what now"),
+            reverse("campaigns:detail", args=[workspace.slug, campaign.pk]),
+        )
     stalled = Q(state=CampaignState.STALLED) | Q(state=CampaignState.FAILED, moved_at__gt=clock.now() - RECENT)
     for campaign in Campaign.objects.filter(stalled, workspace=workspace).order_by("-moved_at")[:5]:
         fact, consequence = words[CampaignState(campaign.state)]

@@ -68,6 +68,17 @@ def test_a_campaign_that_does_not_go_on(workspace: Workspace, campaign: Campaign
     assert facts(workspace) == [f"“Autumn” {said}"]
 
 
+def test_a_campaign_that_missed_its_time_asks(workspace: Workspace, transport: Transport, owner_client: Client) -> None:
+    for name, ago in (("Open day", 5), ("Just now", 0), ("Black Friday", -24)):
+        Campaign.objects.create(
+            workspace=workspace, name=name, transport=transport, state="scheduled", is_appointed=True,
+            scheduled_at=timezone.now() - dt.timedelta(hours=ago),
+        )  # fmt: skip
+
+    assert facts(workspace) == ["“Open day” missed its time"]
+    assert "Say what now" in owner_client.get("/w/northlight/").content.decode()
+
+
 def test_unconfirmed_emails_lead_to_themselves(
     workspace: Workspace, campaign: Campaign, transport: Transport, owner_client: Client
 ) -> None:
