@@ -7,11 +7,13 @@ cannot contradict each other, and cost one pass over the letters instead of one 
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.db import connection
 
 from apps.campaigns.models import Campaign
@@ -155,6 +157,30 @@ def of(campaign: Campaign) -> Tally:
         retries=_retries(groups),
         causes=_causes(groups),
     )
+
+
+# Counts of large campaigns, as (when, how long it took, what was found).
+_recent: dict[int, tuple[float, float, Tally]] = {}
+_REST = 5.0  # times as long as a count took, the next one waits
+_KEPT = 20
+
+
+def recent(campaign: Campaign) -> Tally:
+    """Count for a page that asks every two seconds: a large campaign is counted again only after a rest.
+
+    However many people look, a process keeps the database busy with it for a sixth of the time at most.
+    """
+    if (campaign.audience_size or 0) <= settings.LIMITS.large:
+        return of(campaign)
+    begun = time.monotonic()
+    counted_at, cost, found = _recent.get(campaign.pk, (0.0, 0.0, None))
+    if found is not None and begun - counted_at < cost * _REST:
+        return found
+    found = of(campaign)
+    if len(_recent) >= _KEPT:
+        _recent.clear()
+    _recent[campaign.pk] = (time.monotonic(), time.monotonic() - begun, found)
+    return found
 
 
 def _account(groups: Iterable[_Group], total: int | None) -> Account:

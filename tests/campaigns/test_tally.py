@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -206,3 +207,18 @@ def test_the_page_tells_all_of_it(owner_client: Client, busy: Campaign) -> None:
     )[:-1]:
         assert words in html
     assert " style=" not in html.split("<main", 1)[1]
+
+
+def test_a_large_campaign_rests_between_counts_and_a_small_one_does_not(
+    busy: Campaign, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = tally.recent(busy)
+    assert tally.recent(busy) is not small
+
+    settings.LIMITS = replace(settings.LIMITS, large=1)
+    monkeypatch.setattr(tally, "_REST", 1e9)
+    large = tally.recent(busy)
+    assert tally.recent(busy) is large
+
+    monkeypatch.setattr(tally, "_REST", 0.0)
+    assert tally.recent(busy) is not large

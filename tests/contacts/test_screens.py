@@ -16,7 +16,6 @@ from django.urls import reverse
 
 from apps.accounts.models import User, Workspace
 from apps.contacts import uploads
-from apps.contacts.csv.cells import as_text
 from apps.contacts.models import Contact, ContactList, ImportJob, Subscription, Suppression
 from apps.contacts.services import imports, subscriptions, suppression
 from tests.contacts.conftest import Rung
@@ -379,12 +378,3 @@ class TestImport:
         assert start.status_code == 403
         job.refresh_from_db()
         assert job.state == "uploaded"
-
-
-@pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@x", " =1", "\t=1", "|x", "%x"])
-def test_a_formula_becomes_text(cell: str) -> None:
-    assert as_text(cell) == f"'{cell}"
-
-
-def test_other_cells_stay() -> None:
-    assert [as_text(cell) for cell in ("Ann", "", "a@x.example", "1+1")] == ["Ann", "", "a@x.example", "1+1"]

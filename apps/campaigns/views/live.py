@@ -46,8 +46,8 @@ def live(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
 
 
 def context(request: WorkspaceRequest, campaign: Campaign) -> dict[str, object]:
-    """Return what the live part shows; the letters are gone through once."""
-    counted = tally.of(campaign)
+    """Return what the live part shows; the letters are gone through once, those of a large campaign not every time."""
+    counted = tally.recent(campaign)
     graph = pace_graph.of(campaign, counted.pace)
     entries = list(selectors.entries_of(campaign)[:ENTRIES])
     return {

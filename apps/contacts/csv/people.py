@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from django.utils.translation import gettext as _
 
-from apps.contacts.csv import cells, columns
+from apps.contacts.csv import columns
 from apps.contacts.csv.reader import MAX_COLUMNS, Record
 from core import addresses, spreadsheets
 
@@ -106,7 +106,7 @@ def _person(record: Record, address: addresses.Address, values: dict[str, str]) 
 
 def _clean(cell: str) -> str:
     # What an export guarded comes back as it was.
-    return cells.as_meant(addresses.CONTROLS.sub("", spreadsheets.unguarded(cell)).strip())
+    return addresses.CONTROLS.sub("", spreadsheets.unguarded(cell)).strip()
 
 
 def _bare_address(text: str) -> str:

@@ -11,9 +11,9 @@ from django.db.models import QuerySet
 from apps.accounts import audit
 from apps.accounts.models import Workspace
 from apps.contacts import selectors
-from apps.contacts.csv.cells import as_text
 from apps.contacts.csv.columns import OURS
 from apps.contacts.models import Contact
+from core import spreadsheets
 
 CHUNK = 1000
 MAX_FIELDS = 150
@@ -46,7 +46,7 @@ def _lines(workspace: Workspace, people: QuerySet[Contact]) -> Iterator[str]:
     after = 0
     while chunk := selectors.chunk_of(workspace, people, after=after, size=CHUNK):
         for person in chunk:
-            yield writer.writerow([as_text(cell) for cell in _cells(person, keys)])
+            yield writer.writerow([spreadsheets.guarded(cell) for cell in _cells(person, keys)])
         after = chunk[-1].contact.pk
 
 

@@ -11,9 +11,9 @@ from django.utils.translation import gettext as _
 
 from apps.accounts import audit
 from apps.accounts.models import User, Workspace
-from apps.contacts.csv import cells, charsets
+from apps.contacts.csv import charsets
 from apps.contacts.services import consent
-from core import addresses
+from core import addresses, spreadsheets
 from core.errors import EspError
 
 MAX_LINES = 50_000
@@ -116,5 +116,8 @@ def add(workspace: Workspace, lines: Iterable[str], *, note: str, by: User) -> A
 
 def _address_in(line: str) -> str:
     """Return the cell of a line that looks like an address, else the first one."""
-    parts = [cells.as_meant(part.strip().strip('"').strip()) for part in _CELLS.split(addresses.CONTROLS.sub("", line))]
+    parts = [
+        spreadsheets.unguarded(part.strip().strip('"').strip())
+        for part in _CELLS.split(addresses.CONTROLS.sub("", line))
+    ]
     return next((part for part in parts if "@" in part), parts[0] if parts else "")

@@ -17,12 +17,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from apps.accounts.access import WorkspaceRequest, may, within
 from apps.contacts import import_bar, selectors
-from apps.contacts.csv.cells import as_text
 from apps.contacts.forms import MappingForm, ReadAsForm, UploadForm
 from apps.contacts.models import ImportJob
 from apps.contacts.services import import_files, import_undo, imports, lists
 from apps.contacts.services.import_files import ImportFileError
 from apps.contacts.views import paging
+from core.spreadsheets import guarded
 
 State = ImportJob.State
 # A dry run of a small file is done before the page is drawn; the worker finds nothing left to do.
@@ -180,9 +180,9 @@ def _reject_lines(job: ImportJob) -> Iterator[str]:
     writer = csv.writer(_Echo())
     names = [column["name"] for column in job.columns] if job.has_header else []
     # Excel reads UTF-8 only behind a byte order mark.
-    yield "\ufeff" + writer.writerow([_("Line"), _("Why not"), *map(as_text, names)])
+    yield "\ufeff" + writer.writerow([_("Line"), _("Why not"), *map(guarded, names)])
     for reject in selectors.rejects(job).iterator(chunk_size=500):
-        yield writer.writerow([reject.line, reject.reason, *(as_text(str(cell)) for cell in reject.row)])
+        yield writer.writerow([reject.line, reject.reason, *(guarded(str(cell)) for cell in reject.row)])
 
 
 def _looked(job: ImportJob) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from apps.contacts.forms import NewPersonForm
 from apps.contacts.models import BulkDeed, Contact, ContactList
 from apps.contacts.services import bulk, contacts, exports
 from apps.contacts.views import paging
+from core import toasts
 from core.addresses import InvalidAddressError
 
 STATES = ("yes", "unconfirmed", "unsubscribed", "suppressed")
@@ -88,7 +89,7 @@ def change(request: WorkspaceRequest) -> HttpResponse:
         return back
     deed = bulk.do(request.workspace, BulkDeed.Kind(kind), people, contact_list=target, by=request.user)
     undo = reverse("contacts:undo", args=[request.workspace.slug, deed.uuid]) if deed.people else ""
-    messages.success(request, _said(deed, asked=len(people)), extra_tags=undo)
+    toasts.done(request, _said(deed, asked=len(people)), undo=undo)
     return back
 
 
