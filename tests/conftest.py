@@ -7,12 +7,17 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from hypothesis import settings as hypothesis_settings
 
 from apps.accounts.models import Membership, User, Workspace
 from apps.contacts.models import Contact, ContactList, Subscription
 from apps.smtp.models import Transport
 from apps.smtp.pool import connections
 from core import addresses
+
+# A busy machine is slow, and that is no finding.
+hypothesis_settings.register_profile("calm", deadline=None)
+hypothesis_settings.load_profile("calm")
 
 PASSWORD = "correct horse battery staple"
 

@@ -70,9 +70,7 @@ def _waits(queue: str, work: Workload) -> str:
 
 def _about_restore() -> Notice:
     title = _("Nothing is sent: the database was restored or replaced")
-    text = _(
-        "To send on could send emails twice. Look at what was found and confirm it, on the machine that serves it:"
-    )
+    text = _("Going on could send emails twice. On the web server's machine, see what was found and confirm it:")
     return Notice("bad", title, text, remedies.confirm_restore())
 
 

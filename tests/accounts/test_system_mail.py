@@ -95,3 +95,15 @@ def test_without_an_inbox_a_known_and_an_unknown_address_get_the_same_answer(cli
     pages = [client.get(known.headers["Location"]).content for _ in range(2)]
     assert client.session.get("_auth_user_id") is None
     assert len(pages[0]) == len(pages[1])
+
+
+@pytest.mark.parametrize(
+    ("address", "said"), [(None, "cannot send its own emails"), (("127.0.0.1", 2525), "goes to the local inbox")]
+)
+def test_the_page_says_where_the_link_goes(db: None, address: tuple[str, int] | None, said: str) -> None:
+    with override_settings(INBOX_ADDRESS=address, EMAIL_BACKEND=BACKEND):
+        page = Client().get(reverse("account_reset_password")).content.decode()
+
+    assert said in page
+    assert ("manage.py changepassword" in page) == (address is None)
+    assert ('name="email"' in page) == (address is not None)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Callable
 
 import pytest
+from django.core import mail
 from django.test import override_settings
 from playwright.sync_api import Page, expect
 
@@ -95,7 +98,8 @@ def test_from_an_invitation_to_work(
     expect(here.get_by_text("Nadia Orchard", exact=True)).to_be_visible()
 
 
-def test_signing_out_elsewhere(open_page: OpenPage, owner: User) -> None:
+def signed_in_twice(open_page: OpenPage, owner: User) -> list[Page]:
+    """Sign in in two browsers, and open one's own account in both."""
     pages = []
     for _number in range(2):
         page = open_page("/accounts/login/")
@@ -104,7 +108,51 @@ def test_signing_out_elsewhere(open_page: OpenPage, owner: User) -> None:
         page.get_by_role("button", name="Sign in").click()
         page.goto(page.url.partition("/w/")[0] + "/you/")
         pages.append(page)
-    here, there = pages
+    return pages
+
+
+def test_another_password_signs_out_elsewhere(open_page: OpenPage, owner: User, complaints: Complaints) -> None:
+    here, there = signed_in_twice(open_page, owner)
+
+    here.locator("main").get_by_role("link", name="Change the password").click()
+    here.get_by_label("Password now").fill(PASSWORD)
+    for label in ("New password", "The same once more"):
+        here.get_by_label(label).fill("another quiet harbour")
+    here.get_by_role("button", name="Save the password").click()
+    expect(here.get_by_role("heading", level=1)).to_be_visible()
+    here.goto(there.url)
+    expect(here.get_by_role("heading", name="Your account")).to_be_visible()
+
+    there.reload()
+    expect(there.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert complaints == []
+
+
+def test_a_lost_password_without_script(open_page: OpenPage, owner: User) -> None:
+    with LOCMEM:
+        page = open_page("/accounts/login/", script=False)
+        page.get_by_role("link", name="Get a link by e-mail").click()
+        page.get_by_label("E-mail address").fill(owner.email)
+        page.get_by_role("button", name="Send the link").click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Look into your inbox")
+        deadline = time.monotonic() + 20
+        while not mail.outbox and time.monotonic() < deadline:
+            page.wait_for_timeout(50)
+    (letter,) = mail.outbox
+    path = re.search(r"/accounts/password/reset/key/\S+", str(letter.body))
+    assert path
+    page.goto(page.url.partition("/accounts/")[0] + path[0])
+    for label in ("New password", "The same once more"):
+        page.get_by_label(label).fill("another quiet harbour")
+    page.get_by_role("button", name="Save the password").click()
+    expect(page.get_by_role("heading", name="The new password is saved")).to_be_visible()
+
+    owner.refresh_from_db()
+    assert owner.check_password("another quiet harbour")
+
+
+def test_signing_out_elsewhere(open_page: OpenPage, owner: User) -> None:
+    here, there = signed_in_twice(open_page, owner)
 
     here.reload()
     here.get_by_role("button", name="Sign out everywhere else").click()

@@ -14,7 +14,7 @@ from apps.accounts.models import User, Workspace
 from apps.campaigns.models import Campaign, CampaignEntry
 from apps.smtp.models import Throttle, Transport
 from core import incidents, pulses, queues
-from core.models import Incident, Pulse, WorkerProcess
+from core.models import Incident, InstanceEpoch, Pulse, WorkerProcess
 from settings.celery import QUEUES
 from tests.campaigns.conftest import make_campaign, sending
 from tests.web.conftest import Complaints, OpenPage
@@ -87,6 +87,19 @@ def test_the_banner_stands_on_every_page_and_its_command_can_be_copied(
         expect(banner.get_by_text("15 emails wait")).to_be_visible()
         expect(banner.get_by_role("button", name="Copy the command")).to_be_visible()
         take_picture(page, f"system-banner-{theme if width > 500 else width}")
+        check(page, complaints)
+
+
+def test_the_banner_of_a_restored_database(
+    open_page: OpenPage, owner: User, broken: None, complaints: Complaints, take_picture: TakePicture
+) -> None:
+    InstanceEpoch.objects.update_or_create(
+        id=1, defaults={"own_table": 1, "frozen_at": Now(), "frozen_reason": "restored"}
+    )
+    for theme, width in SIZES:
+        page = open_page("/w/northlight/campaigns/", user=owner, theme=theme, width=width)
+        expect(page.get_by_text("Nothing is sent: the database was restored or replaced")).to_be_visible()
+        take_picture(page, f"system-restored-{theme if width > 500 else width}")
         check(page, complaints)
 
 

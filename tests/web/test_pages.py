@@ -41,7 +41,7 @@ def test_a_stranger_learns_nothing_about_a_workspace(workspace: Workspace, stran
 
 
 def test_the_home_page_is_cheap(owner_client: Client, django_assert_max_num_queries: object) -> None:
-    with django_assert_max_num_queries(13):  # type: ignore[operator]  # a fixture of pytest-django
+    with django_assert_max_num_queries(14):  # type: ignore[operator]  # a fixture of pytest-django
         owner_client.get("/w/northlight/")
 
 

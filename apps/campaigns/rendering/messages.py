@@ -71,7 +71,7 @@ SENTENCES: Mapping[str, Promise] = {
 FINDINGS: Mapping[str, Promise] = {
     "empty_subject": _("The subject is empty. Write one."),
     "subject_too_long": _("The subject is longer than 998 characters. Shorten it."),
-    "no_preheader": _("There is no preheader. Inboxes then show the first words of the email beside its subject."),
+    "no_preheader": _("There is no line after the subject. Inboxes then show the first words of the email there."),
     "no_sender_name": _("There is no sender name. Readers then see only the address."),
     "missing_unsubscribe": _(
         "The unsubscribe link is missing (HTML or text version). Put {{ unsubscribe_url }} into a link."
@@ -100,7 +100,7 @@ FINDINGS: Mapping[str, Promise] = {
 
 PARTS: Mapping[str, Promise] = {
     "subject": _("Subject"),
-    "preheader": _("Preheader"),
+    "preheader": _("Line after the subject"),
     "html": _("HTML"),
     "text": _("Text version"),
 }

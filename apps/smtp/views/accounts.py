@@ -18,6 +18,7 @@ from apps.smtp.providers import catalogue
 from apps.smtp.services import accounts, probes
 from apps.smtp.services.accounts import AccountError
 from apps.smtp.services.probe import Probe
+from core import toasts
 
 
 @may("workspace.view")
@@ -102,7 +103,7 @@ def switch(request: WorkspaceRequest, transport_uuid: uuid.UUID) -> HttpResponse
         if account.is_active
         else _("Switched off. Its emails wait; choose another account for new campaigns.")
     )
-    messages.success(request, words)
+    toasts.done(request, words, undo=request.path, on="0" if account.is_active else "1")
     return _to(request, account)
 
 
