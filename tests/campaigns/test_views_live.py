@@ -11,7 +11,7 @@ from django.test import Client
 
 from apps.accounts.models import User
 from apps.campaigns import chronicle, forecast, pace_graph, selectors, tally
-from apps.campaigns.models import Campaign, CampaignEntry, Delivery
+from apps.campaigns.models import Campaign, CampaignEntry, Delivery, Template
 from apps.campaigns.services import history, lifecycle
 from core import clock
 
@@ -260,6 +260,15 @@ def test_everyone_goes_on_where_the_page_stopped(owner_client: Client, sending: 
 
     assert [len(reply.context["people"]) for reply in (first, second)] == [50, 2]
     assert "50 of 52" in first.content.decode() and "52 of 52" in second.content.decode()
+
+
+def test_a_report_can_become_a_template(owner_client: Client, closed: Campaign) -> None:
+    page = owner_client.get(at(closed)).content.decode()
+    action = f"/w/northlight/campaigns/{closed.pk}/keep/"
+    owner_client.post(action)
+
+    assert f'action="{action}"' in page
+    assert Template.objects.get().html == closed.html
 
 
 def test_the_report_is_cheap(owner_client: Client, sending: Sending, django_assert_max_num_queries: object) -> None:
