@@ -23,6 +23,8 @@ from core.installation import embedded_postgres, embedded_valkey  # noqa: E402
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # With one of these the person steers pytest by hand: one pass, one process unless they say otherwise.
 STEERING = ("-m", "-n", "-s", "--pdb", "--collect-only", "--co", "--lf", "--ff", "--numprocesses")
+# What a person may ask of the browser tests: pictures, and which pages.
+WISHES = ("VASHSENDER_PICTURES", "VASHSENDER_PAGES", "VASHSENDER_SCREENS", "VASHSENDER_SCREENSHOTS")
 NO_TESTS_COLLECTED = 5
 INTERRUPTED = 2  # by -x or a broken collection; Ctrl-C reaches us as well
 
@@ -78,7 +80,9 @@ def services() -> Iterator[dict[str, str]]:
     """Run a PostgreSQL and a Valkey that are thrown away, and give the environment that points to them."""
     with ExitStack() as stack:
         data_dir = stack.enter_context(tempfile.TemporaryDirectory(prefix="vs-test-data-"))
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("VASHSENDER_")}
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("VASHSENDER_") or name in WISHES
+        }
         for name in ("PUBLIC_URL", "BROKER_URL", "DJANGO_SETTINGS_MODULE", "PYTEST_ADDOPTS"):
             environment.pop(name, None)
         environment["DATABASE_URL"] = stack.enter_context(embedded_postgres.running(durable=False))

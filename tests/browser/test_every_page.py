@@ -77,7 +77,8 @@ class Walker:
             self.note(f"scrolls sideways at {name}: {self.page.evaluate(STICKS_OUT)}")
         if (headings := self.page.locator("h1:visible").count()) != 1:
             self.note(f"has {headings} main headings at {name}")
-        if folder := os.environ.get("VASHSENDER_SCREENS"):
+        wanted = "var/screens" if os.environ.get("VASHSENDER_PICTURES") == "1" else ""
+        if folder := os.environ.get("VASHSENDER_SCREENS", wanted):
             Path(folder).mkdir(parents=True, exist_ok=True)
             self.page.screenshot(path=Path(folder) / f"{self.here}-{name}.png", full_page=True)
 
