@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.accounts.models import User, Workspace
@@ -19,6 +20,7 @@ from apps.campaigns.services import dispatch, lifecycle, test_letters
 from apps.campaigns.states import CAMPAIGN_MOVES, CampaignState
 from apps.contacts.models import Suppression
 from apps.smtp.models import Transport
+from core import clock
 from core.errors import EspError, InvalidTransitionError
 from tests.campaigns.conftest import MakeCampaign, MakeContact
 
@@ -222,3 +224,24 @@ def test_message_ids_of_an_international_domain_are_ascii(draft: Campaign) -> No
     lifecycle.schedule(draft, by=None)
 
     assert draft.message_domain == "xn--exmple-cua.com"
+
+
+@pytest.mark.parametrize("year", [2199, 9999])
+def test_no_moment_lies_further_than_the_calendar_goes(draft: Campaign, owner: User, year: int) -> None:
+    far = dt.datetime(year, 12, 31, 23, 59, tzinfo=dt.UTC)
+
+    with pytest.raises(lifecycle.NotReadyError, match="hundred years"):
+        lifecycle.schedule(draft, by=owner, at=far)
+    lifecycle.schedule(draft, by=owner, at=clock.now() + dt.timedelta(hours=1))
+    with pytest.raises(lifecycle.NotReadyError, match="hundred years"):
+        lifecycle.appoint(draft, by=owner, at=far)
+
+    assert Campaign.objects.get().scheduled_at < clock.now() + dt.timedelta(hours=2)
+
+
+def test_what_is_sent_leaves_the_archive(draft: Campaign, owner: User) -> None:
+    Campaign.objects.update(archived_at=Now())
+
+    lifecycle.schedule(draft, by=owner)
+
+    assert Campaign.objects.get().archived_at is None

@@ -50,9 +50,9 @@ def test_fifty_pauses_at_random_moments_double_nothing(run: Make) -> None:
     seed = random.randrange(1_000_000)
     print(f"seed {seed}")
     dice = random.Random(seed)
-    one = run(2000)
+    one = run(1000)
     for k in range(1, 51):
-        one.wait_for_settled(37 * k + dice.randrange(10))
+        one.wait_for_settled(18 * k + dice.randrange(10))
         lifecycle.pause(one.campaign, by=None)
         at_pause = len(one.server.letters)
         if dice.random() < 0.5:
@@ -62,7 +62,7 @@ def test_fifty_pauses_at_random_moments_double_nothing(run: Make) -> None:
 
     one.wait_for_end()
     one.check_accounted()
-    assert one.states() == {"sent": 2000}
+    assert one.states() == {"sent": 1000}
 
 
 def test_nobody_gets_a_letter_after_leaving(run: Make) -> None:

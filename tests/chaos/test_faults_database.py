@@ -90,8 +90,8 @@ def harass(url: str, spared: int, over: threading.Event, struck: list[str]) -> N
 
 
 def test_a_restarted_database_leaves_nothing_unconfirmed_while_the_processes_live() -> None:
-    told = drilled("--letters=2000", "--kills=0", "--restart-database=4", "--seed=11")
+    told = drilled("--letters=600", "--kills=0", "--restart-database=4", "--seed=11")
 
-    assert told["states"] == {"sent": 2000}
+    assert told["states"] == {"sent": 600}
     assert (told["lost"], told["doubled"], told["unconfirmed"], told["stuck"]) == (0, 0, 0, 0)
     assert told["accounted"] is True

@@ -21,10 +21,10 @@ DAY = 86_400
 
 
 def test_rolling_restarts_by_sigterm_leave_nothing_unconfirmed(run: Make) -> None:
-    one = run(2000)
+    one = run(500)
 
-    for k in range(1, 9):
-        one.wait_for_settled(200 * k)
+    for k in range(1, 5):
+        one.wait_for_settled(100 * k)
         status = one.group.terminate("mail")
         held = Delivery.objects.filter(state__in=["leased", "sending", "committing"]).count()
         one.group.start("mail")
@@ -32,7 +32,7 @@ def test_rolling_restarts_by_sigterm_leave_nothing_unconfirmed(run: Make) -> Non
 
     one.wait_for_end()
     one.check_accounted()
-    assert one.states() == {"sent": 2000}
+    assert one.states() == {"sent": 500}
 
 
 def test_sigkill_after_sigterm_with_the_server_hanging_at_the_dot_holds_at_most_what_was_in_hand(run: Make) -> None:
@@ -108,9 +108,9 @@ def test_workers_a_day_ahead_and_a_day_behind_change_nothing(run: Make, another_
 
 
 def test_two_hosts_share_the_letters_and_double_none(run: Make, another_group: Another) -> None:
-    one = run(2000, concurrency=2)
+    one = run(500, concurrency=2)
     other = another_group("two", concurrency=2).start()
-    one.wait_for_settled(800)
+    one.wait_for_settled(200)
 
     other.kill_everything()
     other.start()

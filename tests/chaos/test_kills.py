@@ -32,8 +32,8 @@ def test_a_campaign_arrives_whole(run: Make) -> None:
 
 
 def test_kill_of_every_worker_process_loses_and_doubles_nothing(run: Make) -> None:
-    one = run(2000)
-    one.wait_for_settled(600)
+    one = run(1000)
+    one.wait_for_settled(300)
 
     one.group.kill_everything()
     one.group.start()
@@ -46,9 +46,9 @@ def test_random_kills_of_children_lose_and_double_nothing(run: Make) -> None:
     seed = random.randrange(1_000_000)
     print(f"seed {seed}")
     dice = random.Random(seed)
-    one = run(2000)
+    one = run(1000)
     for k in range(1, 21):
-        one.wait_for_settled(90 * k)
+        one.wait_for_settled(45 * k)
         children = one.group.children("mail")
         if children:
             os.kill(dice.choice(children), signal.SIGKILL)
@@ -59,14 +59,14 @@ def test_random_kills_of_children_lose_and_double_nothing(run: Make) -> None:
 
 
 def test_flushed_broker_only_delays(run: Make) -> None:
-    one = run(2000)
-    one.wait_for_settled(300)
+    one = run(600)
+    one.wait_for_settled(150)
 
     flush(one.prefix)
 
     one.wait_for_end()
     one.check_accounted()
-    assert one.states() == {"sent": 2000}
+    assert one.states() == {"sent": 600}
 
 
 def flush(prefix: str) -> None:

@@ -134,6 +134,7 @@ def settle_refused(delivery_id: int) -> bool:
 _MARK = f"""
 UPDATE campaigns_delivery d SET state = 'committing', moved_at = now()
 WHERE d.id = %s AND d.token = %s AND d.owner = %s AND d.state = 'sending' AND now() < d.attempt_deadline AND {MAY_GO}
+RETURNING set_config('synchronous_commit', 'on', true) -- a marker that a crash may lose is none, whatever the role says
 """  # noqa: S608 - the fragments are constants of this package
 
 

@@ -23,6 +23,7 @@ from core.errors import EspError, InvalidTransitionError
 
 SEND_CAMPAIGN = "apps.campaigns.tasks.send_campaign"
 SWEEP = "apps.campaigns.tasks.sweep"
+FARTHEST = dt.timedelta(days=36_525)
 
 
 class NotReadyError(EspError):
@@ -110,6 +111,11 @@ def check_ready(campaign: Campaign) -> None:
             raise NotReadyError(finding.message, code=finding.code)
 
 
+def _check_moment(at: dt.datetime | None) -> None:
+    if at is not None and at > clock.now() + FARTHEST:
+        raise NotReadyError(_("This is more than a hundred years away. Choose an earlier moment."), code="too_far")
+
+
 def schedule(campaign: Campaign, *, by: User | None, at: dt.datetime | None = None) -> None:
     """Freeze the content and hand the campaign to the workers, now or at a moment.
 
@@ -117,6 +123,7 @@ def schedule(campaign: Campaign, *, by: User | None, at: dt.datetime | None = No
         NotReadyError, ContentError: nothing has changed, the sentence says what to do.
         InvalidTransitionError: it is no longer a draft.
     """
+    _check_moment(at)
     check_ready(campaign)
     content = freeze_content(campaign)
     with transaction.atomic():
@@ -129,6 +136,7 @@ def schedule(campaign: Campaign, *, by: User | None, at: dt.datetime | None = No
             message_domain=message_domain(campaign),
             scheduled_at=at or Now(),
             is_appointed=at is not None,
+            archived_at=None,  # what is sent stands where people look
             moved_at=Now(),
         )
         if not moved:
@@ -152,7 +160,9 @@ def appoint(campaign: Campaign, *, by: User | None, at: dt.datetime | None = Non
 
     Raises:
         InvalidTransitionError: it does not wait (any more).
+        NotReadyError: the moment is more than a hundred years away.
     """
+    _check_moment(at)
     with transaction.atomic():
         moved = Campaign.objects.filter(pk=campaign.pk, state=CampaignState.SCHEDULED).update(
             scheduled_at=at or Now(), is_appointed=at is not None, rung_at=None, moved_at=Now()
@@ -192,7 +202,9 @@ def begin_sending(campaign_id: int) -> bool:
 
 def pause(campaign: Campaign, *, by: User | None, reason: str = "") -> None:
     """Close the gate at once: at most the letters already in hand still leave."""
-    _move(campaign, CampaignState.PAUSED, by=by, kind="paused", reason=reason)
+    with transaction.atomic():
+        _wait_longer(campaign.pk)
+        _move(campaign, CampaignState.PAUSED, by=by, kind="paused", reason=reason)
 
 
 def resume(campaign: Campaign, *, by: User | None) -> None:

@@ -286,13 +286,15 @@ def settle() -> dict[str, Any]:
         held = cursor.rowcount
         counts = {
             "held": held,
-            "paused": _move(cursor, "sending", "paused", "paused"),
+            # A stalled campaign would go on by itself as soon as a worker comes.
+            "paused": _move(cursor, "sending", "paused", "paused") + _move(cursor, "stalled", "paused", "paused"),
             "cancelled": 0,
             "taken_back": 0,
         }
         if frozen.reason is not Reason.TAKEN_OVER:
             counts["cancelled"] = _move(cursor, "preparing", "cancelled", "cancelled")
-            counts["taken_back"] = _move(cursor, "scheduled", "draft", "unscheduled", "AND scheduled_at <= now()")
+            # Also those of a later hour: since the dump they may have been sent, moved or taken back.
+            counts["taken_back"] = _move(cursor, "scheduled", "draft", "unscheduled")
         cursor.execute(
             """SELECT setval('campaigns_delivery_id_seq', greatest(last_value, %s) + %s)
                FROM campaigns_delivery_id_seq""",
@@ -304,10 +306,10 @@ def settle() -> dict[str, Any]:
     return detail
 
 
-def _move(cursor: Any, source: str, target: str, kind: str, more: str = "") -> int:
+def _move(cursor: Any, source: str, target: str, kind: str) -> int:
     cursor.execute(
-        f"""UPDATE campaigns_campaign SET state = %s, state_reason = 'restored', moved_at = now()
-            WHERE state = %s {more} RETURNING id""",  # noqa: S608 - `more` is a constant of this module
+        """UPDATE campaigns_campaign SET state = %s, state_reason = 'restored', moved_at = now()
+            WHERE state = %s RETURNING id""",
         [target, source],
     )
     moved = [row[0] for row in cursor.fetchall()]

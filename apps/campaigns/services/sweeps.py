@@ -127,7 +127,7 @@ def _cancel_remainders() -> int:
             # certainly not sent, and it never will be.
             f"""WITH rest AS (SELECT d.id, k.state FROM campaigns_delivery d
                              JOIN campaigns_campaign k ON k.id = d.campaign_id
-                             WHERE (k.state = 'cancelled' OR k.finished_at > now() - interval '2 days')
+                             WHERE (k.state = 'cancelled' OR k.finished_at > now() - interval '30 days')
                                AND d.kind = 'campaign' AND d.state = 'queued'
                              LIMIT %s FOR UPDATE OF d SKIP LOCKED)
                UPDATE campaigns_delivery d SET moved_at = now(), rung_at = NULL,

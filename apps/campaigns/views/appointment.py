@@ -60,5 +60,7 @@ def moment_of(form: SendForm) -> bool:
         form.add_error("at", _("Choose the date and time."))
     elif at is not None and at <= clock.now():
         form.add_error("at", _("This moment has passed. Choose a later one, or send now."))
+    elif at is not None and at > clock.now() + lifecycle.FARTHEST:
+        form.add_error("at", _("This is more than a hundred years away. Choose an earlier moment."))
     form.cleaned_data["moment"] = at
     return not form.errors

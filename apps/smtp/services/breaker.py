@@ -45,6 +45,8 @@ def is_trouble(outcome: Outcome) -> bool:
 
 def note(transport_id: int, outcome: Outcome, *, had_failures: bool, was_probe: bool) -> None:
     """Remember what an outcome says about the account; a letter it took, or refused for the letter's sake, heals it."""
+    if isinstance(outcome, Deferred) and outcome.reason in _OURS:
+        return  # it never came to the account
     if isinstance(outcome, Deferred) and outcome.reason == THROTTLED:
         _pause(transport_id, outcome.retry_after or timedelta(), was_probe=was_probe)
     elif isinstance(outcome, Deferred) and is_trouble(outcome):
