@@ -59,12 +59,64 @@ OURS = [
     "550 relaying denied, no such user here",
     "550 Requested action not taken: mailbox unavailable",
     "550 5.4.1 Recipient address rejected: Access denied",
+    "550 Verification failed for <bounce@example.org> Called: 192.0.2.1 Response: 550 No Such User Here",
+    "550 Verification failed for <bounce@example.org> No Such User Here Sender verify failed",
+    "550 Sender verify failed: no such user here",
+    "550 Sender callout: user unknown",
+    "550 Sender unknown: No such user",
+    "550 5.1.1 Sender does not exist: unknown user",
+    "550 Invalid sender: no such address",
+    "550 Return address unknown: no such user",
+    "553 Sorry, that domain isn't in my list; unknown address of sender",
+    "550 5.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional messages",
+    "550 5.2.1 The user you are trying to contact is receiving mail too quickly",
+    "550 5.1.1 Recipient address rejected: rate limit exceeded",
+    "550 5.1.1 Too many invalid recipients from your address, try again later",
+    "550 Reverse DNS: address not found",
+    "550 No PTR: address unknown",
+    "550 Address rejected: HELO name not found",
+    "550 5.1.1 <anna@example.com>: rejected, you are listed, see http://www.uceprotect.net",
+    "550 5.1.1 Rejected: 192.0.2.1 is listed, user unknown",
+    "550 5.1.1 Your IP address 192.0.2.1 is listed: user unknown",
+    "550 5.1.1 Refused, listed at list.example.net: unknown user",
 ]
 
 
 @pytest.mark.parametrize("text", OURS)
 def test_our_own_trouble_is_never_taken_for_an_unknown_recipient(text: str) -> None:
     assert not bounces.suppresses(Stage.RCPT, bounces.classify(Stage.RCPT, reply_of(text)))
+
+
+# What is an unknown recipient, however like trouble of ours it looks.
+THEIRS = [
+    "550 5.1.1 Recipient not listed in directory",
+    "550 5.1.1 User anna (anna@example.com) not listed in Domino Directory",
+    "550 5.1.1 User isn't listed in example.com.directory",
+    "550 5.1.1 The address you entered is not listed: unlisted user",
+    "550 5.1.1 anna@example.com is no longer listed at mail.example.com",
+    "550 Callout verification failed: 550 User unknown",
+    "550 Recipient verification failed for <anna@example.com>: no such user",
+    "550 5.1.1 <ptr@example.com>: Recipient address rejected: User unknown in virtual mailbox table",
+    "550 5.1.1 <anna@ptr.example.com>: user unknown",
+    "550 5.2.1 The email account that you tried to reach is inactive",
+    "550 5.1.1 The email account that you tried to reach does not exist. Please check the recipient's address",
+    "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient anna@example.com not found by SMTP address lookup",
+    "550 No such person at this address; no such user",
+    "550 Invalid recipient <anna@example.com>",
+    "550 5.1.1 <anna@corporate-limited.example>: user unknown",
+    "550 5.1.1 <anna@throttle.example>: user unknown",
+]
+
+
+@pytest.mark.parametrize("text", THEIRS)
+def test_an_unknown_recipient_is_not_taken_for_trouble_of_ours(text: str) -> None:
+    assert bounces.classify(Stage.RCPT, reply_of(text)) is F.PERM_RECIPIENT
+
+
+def test_a_callout_over_several_lines_is_about_our_sender() -> None:
+    lines = [b"550-Verification failed for <bounce@example.org>", b"550-No Such User Here", b"550 Sender verify failed"]
+
+    assert bounces.classify(Stage.RCPT, parse(lines)) is F.ACCOUNT
 
 
 @given(
