@@ -9,7 +9,11 @@ from typing import Any
 
 import psycopg
 from django.conf import settings
-from django.db import connection, connections
+from django.db import InterfaceError, InternalError, OperationalError, connection, connections
+
+# What psycopg and Django raise when the server or the line is gone, or (InternalError) when the server has become a
+# standby that only reads (25006): a new connection finds the new primary. Anything else is a bug and is not retried.
+AWAY = (OperationalError, InterfaceError, InternalError)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class Housekeeper(threading.Thread):
         self._next_look = 0.0
 
     def run(self) -> None:
-        """Go round until the process ends; a database that is away only costs rounds."""
+        """Go round until the process ends; a database that is away, or a bug, only costs rounds."""
         pause = min(settings.LIMITS.heartbeat, settings.LIMITS.look_at_control)
         while not self.stopping.wait(pause):
             try:
@@ -52,7 +52,10 @@ class Housekeeper(threading.Thread):
             except FAILURES as error:
                 log.warning("The housekeeper goes on without the database: %s", type(error).__name__)
                 outcomes.drop_connection()
-        connection.close()
+            except Exception:  # the thread's outermost loop: without it this process's leases end
+                log.exception("The housekeeper goes on after an error that it does not know")
+                outcomes.drop_connection()
+        outcomes.drop_connection()
 
     def round(self) -> None:
         """Do everything once."""

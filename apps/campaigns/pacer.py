@@ -9,7 +9,6 @@ import threading
 from io import TextIOWrapper
 
 from django.conf import settings
-from django.db import connection
 
 from apps.campaigns.services import dispatch, outcomes
 from core import worker
@@ -34,18 +33,28 @@ class Pacer(threading.Thread):
     def run(self) -> None:
         """Go round until the process ends."""
         pause = 0.0
-        while not self.stopping.wait(pause):
-            pause = settings.LIMITS.pace_rest
+        try:
+            while not self.stopping.wait(pause):
+                pause = self._next()
+        finally:
+            self._release()
+            outcomes.drop_connection()
+
+    def _next(self) -> float:
+        """Go round once if it is this thread's turn; return the seconds until the next look."""
+        try:
             if worker.is_draining():
                 self._release()  # another worker of this host may go on
             elif self._is_mine():
-                try:
-                    pause = self.round()
-                except FAILURES as error:
-                    log.warning("The pacer waits for the database: %s", type(error).__name__)
-                    outcomes.drop_connection()
-        self._release()
-        connection.close()
+                return self.round()
+        except FAILURES as error:
+            log.warning("The pacer waits for the database: %s", type(error).__name__)
+            outcomes.drop_connection()
+        except Exception:  # the thread's outermost loop
+            log.exception("The pacer goes on after an error that it does not know")
+            self._release()  # what is wrong here may be right in another process of this host
+            outcomes.drop_connection()
+        return float(settings.LIMITS.pace_rest)
 
     def round(self) -> float:
         """Ring what may go; return the seconds until the next look."""

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
+
+_UNPRINTABLE: Final = re.compile("[\x00-\x20\x7f-\x9f\ud800-\udfff\ufffe\uffff]+")
 
 THROTTLED = "throttled"
 """The reason of a `Deferred` that asks for fewer letters from the account as a whole."""
+
+
+def one_line(text: str) -> str:
+    """Return the text fit for a database column and a log: PostgreSQL refuses NUL, UTF-8 half of a surrogate pair."""
+    return _UNPRINTABLE.sub(" ", text).strip()
 
 
 class Stage(StrEnum):
@@ -52,12 +60,16 @@ class Reply:
     Args:
         code: the three digits.
         enhanced: the enhanced status (RFC 3463), or empty.
-        text: one line, without control characters and the enhanced status.
+        text: one line, without control characters (taken out here, whoever made it) and the enhanced status.
     """
 
     code: int
     enhanced: str
     text: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "enhanced", one_line(self.enhanced))
+        object.__setattr__(self, "text", one_line(self.text))
 
     def __str__(self) -> str:
         return " ".join(part for part in (str(self.code) if self.code else "", self.enhanced, self.text) if part)

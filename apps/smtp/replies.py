@@ -9,7 +9,7 @@ import ssl
 from typing import Final
 
 from apps.smtp.budget import now
-from apps.smtp.outcome import Reply
+from apps.smtp.outcome import Reply, one_line
 from core.errors import EspError
 
 MAX_LINES: Final = 100
@@ -19,7 +19,6 @@ _CHUNK: Final = 8192
 
 _LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -]).*)?", re.DOTALL)
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")
-_UNPRINTABLE = re.compile("[\x00-\x20\x7f-\x9f\ud800-\udfff\ufffe\uffff]+")
 
 
 class BrokenLineError(EspError):
@@ -124,7 +123,7 @@ def parse(lines: list[bytes]) -> Reply:
     enhanced = ""
     texts = []
     for line in lines:
-        text = _UNPRINTABLE.sub(" ", line[4:].decode("utf-8", "replace")).strip()
+        text = one_line(line[4:].decode("utf-8", "replace"))
         if found := _ENHANCED.match(text):
             enhanced = enhanced or found[1]
             text = text[found.end() :]

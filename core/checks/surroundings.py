@@ -22,6 +22,7 @@ _BACKUP_HOURS = 26
 _CERTIFICATE_DAYS = 14
 _ANSWER_SECONDS = 5.0
 _WAITING = ("results.jsonl", "wishes.jsonl")
+_REFUSED = "results.bad.jsonl"
 
 
 @register("spool", gettext_lazy("Spool"))
@@ -34,12 +35,20 @@ def check_spool(context: Context) -> Result:
             probe.write(b"probe")
             probe.flush()
             os.fsync(probe.fileno())
+        refused = folder / _REFUSED
+        has_refused = refused.is_file() and refused.stat().st_size > 0
         waiting = [name for name in _WAITING if _has_waited(folder / name)]
     except OSError as error:
         return Result(
             Status.CRITICAL,
             _("Nothing can be kept in %(folder)s: %(error)s.") % {"folder": folder, "error": error.strerror},
             _("Let the user who runs web and workers write there: without it a database that is away costs results."),
+        )
+    if has_refused:
+        return Result(
+            Status.CRITICAL,
+            _("%(file)s keeps results of emails that the database refused.") % {"file": refused},
+            _("The workers' log says why. Then append its lines to results.jsonl beside it, and delete it."),
         )
     if waiting:
         return Result(

@@ -163,6 +163,17 @@ def test_a_letter_is_marked_and_then_posted_once(serving: Callable[..., Provider
     assert KEY not in sent.path
 
 
+@pytest.mark.parametrize("provider", sorted(set(catalogue.PROVIDERS) - {"mailersend", "sendgrid", "unisender_go"}))
+def test_a_number_with_nul_in_it_is_fit_for_the_database(serving: Callable[..., ProviderServer], provider: str) -> None:
+    taken = json.loads(json.dumps(TAKEN[provider].body).replace("id-1", "id\\u0000\\ud8001"))
+    serving(Answer(200, taken))
+
+    outcome = carry(provider)
+
+    assert isinstance(outcome, Accepted), outcome
+    assert outcome.reply.text.endswith("id 1")
+
+
 @pytest.mark.parametrize("provider", sorted(set(catalogue.PROVIDERS) - {"amazon_ses"}))
 def test_the_letter_is_ours_to_the_word(serving: Callable[..., ProviderServer], provider: str) -> None:
     server = serving(TAKEN[provider])

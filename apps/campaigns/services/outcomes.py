@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import Error, InterfaceError, InternalError, OperationalError, connection, transaction
+from django.db import Error, connection, transaction
 
 from apps.campaigns import retries
 from apps.campaigns.models import Delivery, DeliveryEntry
@@ -27,12 +28,13 @@ from apps.smtp.outcome import (
     Reply,
     Unknown,
     Withheld,
+    one_line,
 )
 from core import database
 
-# What psycopg and Django raise when the server or the line is gone, or (InternalError) when the server has become a
-# standby that only reads (25006): a new connection finds the new primary. Anything else is a bug and is not retried.
-DATABASE_AWAY = (OperationalError, InterfaceError, InternalError)
+log = logging.getLogger(__name__)
+
+DATABASE_AWAY = database.AWAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ def _unknown(claimed: Claimed, base: dict[str, Any], *, stage: str, reason: str)
     shared: dict[str, Any] = {
         **base,
         "stage": stage,
-        "text": reason[:500],
+        "text": one_line(reason)[:500],
         "failure": FailureClass.AMBIGUOUS.value,
         "is_ambiguous": True,
     }
@@ -259,7 +261,7 @@ def _note_correction(result: Result, *, was: str) -> None:
 
 
 def record(result: Result, *, until: float) -> bool:
-    """Write the result, however long the database takes to come back.
+    """Write the result, however long the database takes to come back; what it refuses goes to the spool file, too.
 
     Args:
         until: `time.monotonic()` at which waiting ends and the result goes to the fsynced spool file instead.
@@ -277,6 +279,12 @@ def record(result: Result, *, until: float) -> bool:
                 return True
             time.sleep(pause)
             pause = min(pause * 2, 2.0)
+        except (Error, UnicodeError) as error:  # a bug, or a schema in the middle of an update: waiting here is no help
+            spool.append(asdict(result))
+            log.critical(
+                "The database refused the result of delivery %s (%s)", result.delivery_id, spool.kind_of(error)
+            )
+            return True
 
 
 def drop_connection() -> None:
@@ -304,7 +312,7 @@ def fail_unrendered(claimed: Claimed, *, code: str, text: str) -> bool:
             failure=FailureClass.RENDER.value,
             stage=FailureClass.RENDER.value,
             enhanced="",
-            text=f"{code}: {text}"[:500],
+            text=one_line(f"{code}: {text}")[:500],
         )
     )
 

@@ -10,14 +10,13 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from apps.smtp import bounces
-from apps.smtp.outcome import THROTTLED, Deferred, FailureClass, Outcome, Rejected, Reply, Stage, Unknown
+from apps.smtp.outcome import THROTTLED, Deferred, FailureClass, Outcome, Rejected, Reply, Stage, Unknown, one_line
 from apps.smtp.providers.exchange import parsed
 
 # Without a word about how long: a provider's smallest window is a second, a quota's an hour.
 SHORT_WAIT: Final = timedelta(seconds=2)
 QUOTA_WAIT: Final = timedelta(hours=1)
 LONGEST_WAIT: Final = timedelta(hours=4)
-_UNPRINTABLE: Final = re.compile("[\x00-\x20\x7f-\x9f\ud800-\udfff\ufffe\uffff]+")
 
 F = FailureClass
 ANY: Final = range(100, 1000)
@@ -141,7 +140,9 @@ def _wait(answer: Answer) -> timedelta:
 def read(status: int, headers: Mapping[str, str], body: str) -> Answer:
     """Read an answer as any of the providers writes it."""
     code, text = _said(parsed(body))
-    return Answer(status, _line(code)[:80], _line(text or ("" if "<" in body else body))[:400], _retry_after(headers))
+    return Answer(
+        status, one_line(code)[:80], one_line(text or ("" if "<" in body else body))[:400], _retry_after(headers)
+    )
 
 
 def _said(found: Any) -> tuple[str, str]:
@@ -163,10 +164,6 @@ def _said(found: Any) -> tuple[str, str]:
     if not text:  # {"errors": {"to.0.email": ["…"]}}
         text = "; ".join(f"{name}: {_said(more)[1]}" for name, more in found.items() if isinstance(more, list))
     return str(code), text
-
-
-def _line(text: str) -> str:
-    return _UNPRINTABLE.sub(" ", text).strip()
 
 
 def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
