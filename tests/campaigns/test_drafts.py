@@ -23,7 +23,7 @@ def draft(workspace: Workspace, owner: User, transport: Transport) -> Campaign:
 
 
 def test_begins_with_the_workspace_and_who_asks(workspace: Workspace, owner: User, transport: Transport) -> None:
-    assert drafts.defaults(workspace, by=owner) == {
+    assert drafts.defaults(workspace, by=owner, may_write_sender=True) == {
         "from_name": "Northlight Coffee",
         "from_email": "ines@northlight.example",
         "transport": transport,
@@ -33,7 +33,7 @@ def test_begins_with_the_workspace_and_who_asks(workspace: Workspace, owner: Use
 def test_begins_like_the_last_campaign(draft: Campaign, owner: User) -> None:
     drafts.save(draft, changes={"from_name": "The roastery", "reply_to": "tea@northlight.example"})
 
-    begun = drafts.defaults(draft.workspace, by=owner)
+    begun = drafts.defaults(draft.workspace, by=owner, may_write_sender=True)
 
     assert (begun["from_name"], begun["reply_to"]) == ("The roastery", "tea@northlight.example")
     assert begun["transport"] == draft.transport

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.accounts.models import AuditEntry, Membership, User, Workspace
-from apps.campaigns.models import Campaign, SenderIdentity
+from apps.campaigns.models import Campaign, SenderIdentity, Template
 from apps.campaigns.services import drafts, senders
 from apps.campaigns.states import CampaignState
 from apps.smtp.models import Transport
@@ -96,6 +96,29 @@ def test_a_marketer_without_senders_is_told_whom_to_ask(marketer: Client, values
     assert not Campaign.objects.exists()
 
 
+@pytest.mark.parametrize("path", ["designs/use/", "{}/use/"])
+def test_a_marketers_own_address_is_nobodys_choice(
+    marketer: Client, workspace: Workspace, owner: User, transport: Transport, path: str
+) -> None:
+    template = Template.objects.create(workspace=workspace, created_by=owner, name="Winter", html="<p>Snow</p>")
+
+    marketer.post(f"/w/northlight/templates/{path.format(template.uuid)}", {"design": "event"})
+
+    campaign = Campaign.objects.get()
+    assert from_of(campaign) == ("Northlight Coffee", "", "")
+    assert marketer.get(url("settings", campaign.pk)).context["form"].kept_sender == ""
+
+
+def test_a_marketer_begins_a_template_with_the_sender_that_is_set_up(
+    marketer: Client, sender: SenderIdentity, transport: Transport
+) -> None:
+    for _number in (1, 2):  # the second begins like the first
+        marketer.post("/w/northlight/templates/designs/use/", {"design": "event"})
+
+    assert [campaign.sender for campaign in Campaign.objects.all()] == [sender, sender]
+    assert {from_of(campaign) for campaign in Campaign.objects.all()} == {tuple(SENDER.values())}
+
+
 @pytest.mark.parametrize("autosave", [{}, {"autosave": "1"}])
 def test_a_marketer_keeps_what_an_admin_wrote(
     marketer: Client, workspace: Workspace, owner: User, values: dict[str, Any], autosave: dict[str, str]
@@ -179,4 +202,4 @@ def test_no_line_of_a_header_hides_in_a_name(workspace: Workspace, owner: User) 
 
 
 def test_a_new_campaign_begins_with_a_sender(workspace: Workspace, owner: User, sender: SenderIdentity) -> None:
-    assert drafts.defaults(workspace, by=owner)["sender"] == sender.pk
+    assert drafts.defaults(workspace, by=owner, may_write_sender=True)["sender"] == sender

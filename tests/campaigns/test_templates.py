@@ -54,7 +54,9 @@ def at(template: Template, page: str = "") -> str:
 
 
 def test_a_draft_begins_with_a_copy(template: Template, owner: User, transport: Transport) -> None:
-    campaign = templates.begin(template.workspace, by=owner, name=template.name, content=template)
+    campaign = templates.begin(
+        template.workspace, by=owner, name=template.name, content=template, may_write_sender=True
+    )
     templates.save(template, changes={"html": "<p>Later</p>"})
 
     campaign.refresh_from_db()
@@ -137,7 +139,7 @@ def test_a_campaign_that_begins_with_a_design_lacks_nothing_of_its_content(
 ) -> None:
     make_contact("ann@example.com")
     source = templates.source_of_design(design, workspace, from_email=owner.email)
-    campaign = templates.begin(workspace, by=owner, name=str(design.name), content=source)
+    campaign = templates.begin(workspace, by=owner, name=str(design.name), content=source, may_write_sender=True)
     drafts.save_audience(campaign, lists=[contact_list], excluded=[])
 
     report = preflight.inspect(campaign)

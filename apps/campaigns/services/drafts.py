@@ -52,18 +52,35 @@ class ChangedElsewhereError(EspError):
     status = 409
 
 
-def defaults(workspace: Workspace, *, by: User) -> dict[str, object]:
-    """Return what a new campaign begins with: the last one's sender, else a sender that is set up, else who asks."""
-    last = Campaign.objects.filter(workspace=workspace).exclude(from_email="").order_by("-pk").first()
+def defaults(workspace: Workspace, *, by: User, may_write_sender: bool) -> dict[str, object]:
+    """Return what a new campaign begins with: the last one's sender, else a sender that is set up, else who asks.
+
+    Args:
+        may_write_sender: whether who asks may choose addresses; for others their own address is nobody's choice.
+    """
+    values = _usual(workspace, by)
+    if not may_write_sender and values.get("sender") is None and values["from_email"] == by.email:
+        del values["from_email"]
+    return values
+
+
+def _usual(workspace: Workspace, by: User) -> dict[str, object]:
+    last = (
+        Campaign.objects.filter(workspace=workspace)
+        .exclude(from_email="")
+        .order_by("-pk")
+        .select_related("sender", "transport")
+        .first()
+    )
     transports = Transport.objects.filter(workspace=workspace, is_active=True)
     first = transports.filter(kind=Transport.Kind.LOCAL_INBOX).first() or transports.order_by("pk").first()
     if last is None:
         if (sender := senders.of(workspace).first()) is not None:
-            return {"sender": sender.pk, **senders.copied(sender), "transport": first}
+            return {"sender": sender, **senders.copied(sender), "transport": first}
         return {"from_name": workspace.name, "from_email": by.email, "transport": first}
     usual = last.transport if last.transport and last.transport.is_active else first
     return {
-        "sender": last.sender_id,
+        "sender": last.sender,
         "from_name": last.from_name,
         "from_email": last.from_email,
         "reply_to": last.reply_to,

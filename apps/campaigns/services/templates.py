@@ -87,9 +87,9 @@ def create(workspace: Workspace, *, by: User | None, name: str, content: Written
     return template
 
 
-def from_design(workspace: Workspace, *, by: User, design: designs.Design) -> Template:
-    """Return a template that begins as a built-in design."""
-    source = source_of_design(design, workspace, from_email=str(drafts.defaults(workspace, by=by)["from_email"]))
+def from_design(workspace: Workspace, *, by: User, design: designs.Design, from_email: str = "") -> Template:
+    """Return a template that begins as a built-in design; its links lead to the site of this address."""
+    source = source_of_design(design, workspace, from_email=from_email)
     return create(workspace, by=by, name=str(design.name), content=source)
 
 
@@ -135,10 +135,11 @@ def delete(template: Template) -> None:
     Template.objects.filter(pk=template.pk).delete()
 
 
-def begin(workspace: Workspace, *, by: User, name: str, content: Written) -> Campaign:
-    """Return a new draft with this content and the usual sender."""
+def begin(workspace: Workspace, *, by: User, name: str, content: Written, may_write_sender: bool) -> Campaign:
+    """Return a new draft with this content and the usual sender, if there is one that its author may begin with."""
+    usual = drafts.defaults(workspace, by=by, may_write_sender=may_write_sender)
     parts = {part: getattr(content, part) for part in CONTENT}
-    return drafts.create(workspace, by=by, changes={**drafts.defaults(workspace, by=by), **parts, "name": name[:200]})
+    return drafts.create(workspace, by=by, changes={**usual, **parts, "name": name[:200]})
 
 
 def put_into(campaign: Campaign, content: Written) -> None:

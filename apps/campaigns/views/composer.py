@@ -45,9 +45,7 @@ def frame(campaign: Campaign | None, step: str) -> dict[str, object]:
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: WorkspaceRequest) -> HttpResponse:
     """Begin a campaign; nothing is made before its first step is sent in."""
-    initial = drafts.defaults(request.workspace, by=request.user)
-    if not request.may("senders.edit") and initial.get("from_email") == request.user.email:
-        del initial["from_email"]  # their own address is nobody's choice
+    initial = drafts.defaults(request.workspace, by=request.user, may_write_sender=request.may("senders.edit"))
     form = _settings_form(request, initial)
     if request.method == "POST" and form.is_valid():
         try:

@@ -89,8 +89,7 @@ def design_preview(request: WorkspaceRequest) -> HttpResponse:
 def design_use(request: WorkspaceRequest) -> HttpResponse:
     """Begin a campaign with a built-in design."""
     chosen = _design_of(request.POST.get("design", ""))
-    sender = str(drafts.defaults(request.workspace, by=request.user)["from_email"])
-    source = templates.source_of_design(chosen, request.workspace, from_email=sender)
+    source = templates.source_of_design(chosen, request.workspace, from_email=_usual_address(request))
     return _begin(request, str(chosen.name), source)
 
 
@@ -99,7 +98,8 @@ def design_use(request: WorkspaceRequest) -> HttpResponse:
 def design_keep(request: WorkspaceRequest) -> HttpResponse:
     """Copy a built-in design among the workspace's own, to change it."""
     chosen = _design_of(request.POST.get("design", ""))
-    return _to(templates.from_design(request.workspace, by=request.user, design=chosen))
+    address = _usual_address(request)
+    return _to(templates.from_design(request.workspace, by=request.user, design=chosen, from_email=address))
 
 
 @may("campaigns.edit")
@@ -220,7 +220,15 @@ def _begin(request: WorkspaceRequest, name: str, content: templates.Written) -> 
     if campaign is not None:
         templates.put_into(campaign, content)
         return entrance.to(campaign, "content")
-    return entrance.to(templates.begin(request.workspace, by=request.user, name=name, content=content), "settings")
+    may_write = request.may("senders.edit")
+    begun = templates.begin(request.workspace, by=request.user, name=name, content=content, may_write_sender=may_write)
+    return entrance.to(begun, "settings")
+
+
+def _usual_address(request: WorkspaceRequest) -> str:
+    may_write = request.may("senders.edit")
+    usual = drafts.defaults(request.workspace, by=request.user, may_write_sender=may_write)
+    return str(usual.get("from_email", ""))
 
 
 def _desk(template: Template) -> editing.Desk:
