@@ -164,10 +164,20 @@ class ContentForm(forms.Form):
     """Step three: the HTML, and the text version where somebody wrote one."""
 
     html = forms.CharField(
-        label=_("HTML source"), strip=False, required=False, max_length=MAX_CONTENT_CHARS, widget=forms.Textarea
+        label=_("HTML source"),
+        strip=False,
+        required=False,
+        max_length=MAX_CONTENT_CHARS,
+        widget=forms.Textarea,
+        error_messages={"max_length": _("The HTML is longer than 1,000,000 characters. Shorten it.")},
     )
     text = forms.CharField(
-        label=_("Plain text"), strip=False, required=False, max_length=MAX_CONTENT_CHARS, widget=forms.Textarea
+        label=_("Plain text"),
+        strip=False,
+        required=False,
+        max_length=MAX_CONTENT_CHARS,
+        widget=forms.Textarea,
+        error_messages={"max_length": _("The plain text is longer than 1,000,000 characters. Shorten it.")},
     )
 
 
