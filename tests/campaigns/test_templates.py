@@ -229,6 +229,18 @@ def test_a_draft_chooses_what_it_begins_with(owner_client: Client, draft: Campai
     assert Campaign.objects.count() == 1
 
 
+@pytest.mark.parametrize(("part", "is_told"), [("html", True), ("text", True), ("subject", False)])
+@pytest.mark.parametrize("page", ["", "designs/"])
+def test_what_will_be_replaced_is_told_wherever_it_is_chosen(
+    owner_client: Client, draft: Campaign, page: str, part: str, is_told: bool
+) -> None:
+    drafts.save(draft, changes={part: "Written"})
+
+    html = owner_client.get(f"/w/northlight/templates/{page}?design=event&for={draft.pk}").content.decode()
+
+    assert ("What is written in it now is replaced." in html) is is_told
+
+
 def test_another_workspaces_draft_cannot_be_named(
     owner_client: Client, stranger: User, template: Template, workspace: Workspace
 ) -> None:
