@@ -6,6 +6,8 @@ import datetime as dt
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import timezone
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
@@ -164,10 +166,20 @@ class ContentForm(forms.Form):
     """Step three: the HTML, and the text version where somebody wrote one."""
 
     html = forms.CharField(
-        label=_("HTML source"), strip=False, required=False, max_length=MAX_CONTENT_CHARS, widget=forms.Textarea
+        label=_("HTML source"),
+        strip=False,
+        required=False,
+        max_length=MAX_CONTENT_CHARS,
+        widget=forms.Textarea,
+        error_messages={"max_length": _("The HTML is longer than 1,000,000 characters. Shorten it.")},
     )
     text = forms.CharField(
-        label=_("Plain text"), strip=False, required=False, max_length=MAX_CONTENT_CHARS, widget=forms.Textarea
+        label=_("Plain text"),
+        strip=False,
+        required=False,
+        max_length=MAX_CONTENT_CHARS,
+        widget=forms.Textarea,
+        error_messages={"max_length": _("The plain text is longer than 1,000,000 characters. Shorten it.")},
     )
 
 
@@ -198,11 +210,34 @@ class TestForm(forms.Form):
         return written.split()
 
 
+class LocalMomentField(forms.DateTimeField):
+    """A time as the clocks of the current zone show it; of an hour that comes twice, its first time."""
+
+    def to_python(self, value: Any) -> dt.datetime | None:
+        """Return the moment.
+
+        Raises:
+            ValidationError: there is no such time, be it that clocks skip it.
+        """
+        try:
+            return super().to_python(value)
+        except ValidationError as error:
+            if error.code != "ambiguous_timezone" or not error.params:
+                raise
+            shown: dt.datetime = error.params["datetime"]
+        moment = shown.replace(tzinfo=timezone.get_current_timezone(), fold=0)
+        if moment.astimezone(dt.UTC).astimezone(moment.tzinfo).replace(tzinfo=None) != shown:
+            raise ValidationError(
+                _t("The clocks skip this time: they go forward in that hour. Choose another one."), code="skipped"
+            )
+        return moment
+
+
 class SendForm(forms.Form):
     """Now, or at a moment in the workspace's zone."""
 
     when = forms.ChoiceField(choices=[("now", _("Now")), ("later", _("At a time…"))])
-    at = forms.DateTimeField(
+    at = LocalMomentField(
         label=_("Date and time"),
         required=False,
         input_formats=[LOCAL_TIME, "%Y-%m-%dT%H:%M:%S"],

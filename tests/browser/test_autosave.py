@@ -101,6 +101,28 @@ def test_what_was_saved_there_can_be_seen(open_page: OpenPage, owner: User, draf
     assert html_of(draft) == GOOD + "<p>There</p>"
 
 
+def test_what_cannot_be_kept_is_marked_and_stays_here(open_page: OpenPage, owner: User, draft: Campaign) -> None:
+    page = open_page(address(draft).replace("/content/", "/settings/"), user=owner)
+    kept = "Object.values(sessionStorage).some((text) => text.includes('nobody'))"
+    field = page.get_by_label("Replies go to")
+
+    field.fill("nobody")
+
+    expect(page.locator("#saved")).to_have_text("Saved, except: Replies go to", timeout=SLOW)
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_be_focused()
+    page.wait_for_function(kept)
+    with page.expect_response(lambda reply: reply.request.method == "POST", timeout=SLOW):
+        page.reload()
+    expect(field).to_have_value("nobody")
+    field.fill("tea@northlight.example")
+    expect(page.locator("#saved")).to_contain_text(re.compile(r"^\s*Saved \d"), timeout=SLOW)
+    expect(field).not_to_have_attribute("aria-invalid", "true")
+    draft.refresh_from_db()
+    assert draft.reply_to == "tea@northlight.example"
+    assert not page.evaluate(kept)
+
+
 def test_what_was_typed_before_a_reload_comes_back(open_page: OpenPage, owner: User, draft: Campaign) -> None:
     page = open_page(address(draft), user=owner)
     expect(page.locator(".cm-editor")).to_be_visible()

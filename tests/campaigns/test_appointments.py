@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from apps.accounts.models import User, Workspace
 from apps.campaigns import workload
+from apps.campaigns.forms import SendForm
 from apps.campaigns.models import Campaign, CampaignEntry
 from apps.campaigns.services import lifecycle, sweeps
 from core import clock
@@ -107,6 +109,27 @@ def test_a_time_that_cannot_be_is_shown_again(owner_client: Client, waiting: Wai
     campaign.refresh_from_db()
     assert (reply.status_code, campaign.scheduled_at) == (422, before)
     assert 'aria-invalid="true"' in reply.content.decode()
+
+
+def test_of_an_hour_that_comes_twice_the_first_counts() -> None:
+    with timezone.override("Europe/Berlin"):
+        form = SendForm({"when": "later", "at": "2031-10-26T02:30"})
+
+        assert form.is_valid()
+        assert form.cleaned_data["at"].astimezone(dt.UTC) == dt.datetime(2031, 10, 26, 0, 30, tzinfo=dt.UTC)
+
+
+def test_an_hour_that_the_clocks_skip_is_refused_in_plain_words(owner_client: Client, waiting: Waiting) -> None:
+    campaign = waiting(ago=HOUR)
+    Workspace.objects.update(time_zone="Europe/Berlin")
+    before = campaign.scheduled_at
+
+    reply = owner_client.post(address(campaign, "appoint/"), {"when": "later", "at": "2031-03-30T02:30"})
+
+    campaign.refresh_from_db()
+    assert (reply.status_code, campaign.scheduled_at) == (422, before)
+    assert "The clocks skip this time" in reply.content.decode()
+    assert "be interpreted" not in reply.content.decode()
 
 
 def test_what_has_begun_keeps_its_time(make_campaign: MakeCampaign, owner: User) -> None:

@@ -229,6 +229,18 @@ def test_a_draft_chooses_what_it_begins_with(owner_client: Client, draft: Campai
     assert Campaign.objects.count() == 1
 
 
+@pytest.mark.parametrize(("part", "is_told"), [("html", True), ("text", True), ("subject", False)])
+@pytest.mark.parametrize("page", ["", "designs/"])
+def test_what_will_be_replaced_is_told_wherever_it_is_chosen(
+    owner_client: Client, draft: Campaign, page: str, part: str, is_told: bool
+) -> None:
+    drafts.save(draft, changes={part: "Written"})
+
+    html = owner_client.get(f"/w/northlight/templates/{page}?design=event&for={draft.pk}").content.decode()
+
+    assert ("What is written in it now is replaced." in html) is is_told
+
+
 def test_another_workspaces_draft_cannot_be_named(
     owner_client: Client, stranger: User, template: Template, workspace: Workspace
 ) -> None:
@@ -271,6 +283,28 @@ def test_every_change_of_a_template_is_saved(owner_client: Client, template: Tem
     template.refresh_from_db()
     assert reply.headers["HX-Trigger"] == "saved"
     assert (template.name, template.subject, template.html) == ("Winter", "S", "<p>a</p>\n"), "nonsense is left out"
+
+
+def test_a_template_that_is_too_long_is_not_called_saved(owner_client: Client, template: Template) -> None:
+    form = {"name": "Winter", "subject": "Kept", "preheader": "", "html": "x" * 1_000_001, "text": "", "autosave": "1"}
+
+    reply = owner_client.post(at(template), {**form, "seen": templates.version(template)}, headers=HTMX)
+
+    template.refresh_from_db()
+    html = reply.content.decode()
+    assert (reply.status_code, template.subject, template.html) == (422, "Kept", Parts.html)
+    assert 'data-refused="html">Not saved: The HTML is longer than 1,000,000 characters.' in html
+    assert "Saved" not in html and "<html" not in html
+    assert f'value="{templates.version(template)}"' in html, "the next change is not taken for a second window's"
+
+
+def test_a_template_is_saved_except_for_its_name(owner_client: Client, template: Template) -> None:
+    form = {"name": " ", "subject": "Kept", "preheader": "", "html": "<p>a</p>", "text": "", "autosave": "1"}
+
+    reply = owner_client.post(at(template), {**form, "seen": templates.version(template)}, headers=HTMX)
+
+    assert reply.status_code == 422
+    assert 'data-refused="name">Saved, except: Name<' in reply.content.decode()
 
 
 def test_a_template_is_thrown_away_after_a_question(owner_client: Client, template: Template) -> None:

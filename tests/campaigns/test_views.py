@@ -192,6 +192,20 @@ def test_every_change_is_saved_and_nonsense_is_left_out(
     assert f'value="{drafts.version(draft)}"' in reply.content.decode()
 
 
+def test_what_a_change_leaves_out_is_named(owner_client: Client, draft: Campaign, transport: Transport) -> None:
+    form = settings_form(transport, reply_to="nobody", subject="Frost", name="")
+
+    reply = owner_client.post(
+        at(draft, "settings/"), {**form, "autosave": "1", "seen": drafts.version(draft)}, headers=HTMX
+    )
+
+    draft.refresh_from_db()
+    html = reply.content.decode()
+    assert (reply.status_code, draft.subject, draft.reply_to) == (422, "Frost", "")
+    assert 'data-refused="name reply_to">Saved, except: Name, Replies go to<' in html
+    assert 'id="inbox-line"' in html and "<html" not in html
+
+
 def test_a_second_window_does_not_overwrite_the_first(
     owner_client: Client, draft: Campaign, transport: Transport
 ) -> None:
@@ -229,6 +243,23 @@ def test_the_audience_is_counted_as_it_is_chosen(
     assert list(draft.excluded_lists.all()) == [staff]
     assert 'id="subtraction"' in html and 'aria-live="polite"' in html
     assert reply.context["subtraction"].forecast.audience == 1
+
+
+def test_a_list_that_is_gone_does_not_hold_up_the_others(
+    owner_client: Client, draft: Campaign, theirs: Workspace, contact_list: ContactList
+) -> None:
+    gone = ContactList.objects.create(workspace=draft.workspace, name="Old")
+    foreign = ContactList.objects.create(workspace=theirs, name="Secret list")
+    lists = [contact_list.pk, gone.pk, foreign.pk, "9" * 30, "x"]
+    gone.delete()
+
+    reply = owner_client.post(
+        at(draft, "audience/"), {"lists": lists, "seen": drafts.version(draft), "autosave": "1"}, headers=HTMX
+    )
+
+    html = reply.content.decode()
+    assert (reply.status_code, list(draft.lists.all())) == (200, [contact_list])
+    assert "Saved" in html and "<html" not in html and "Secret list" not in html
 
 
 def test_the_audience_takes_no_list_of_another_workspace(
@@ -286,6 +317,17 @@ def test_a_saved_change_tells_the_preview(owner_client: Client, draft: Campaign,
     assert f'value="{drafts.version(draft)}"' in reply.content.decode()
     assert f"preview/?contact={ann.uuid}" in html
     assert "<iframe" in html and "sandbox title" in html
+
+
+def test_content_that_is_too_long_is_refused_in_one_line(owner_client: Client, draft: Campaign) -> None:
+    form = {"html": "x" * 1_000_001, "text": "Kept", "autosave": "1", "seen": drafts.version(draft)}
+
+    reply = owner_client.post(at(draft, "content/"), form, headers=HTMX)
+
+    draft.refresh_from_db()
+    html = reply.content.decode()
+    assert (reply.status_code, draft.html, draft.text) == (422, GOOD, "Kept")
+    assert "Not saved: The HTML is longer" in html and "<html" not in html
 
 
 def test_the_sample_begins_an_empty_draft(owner_client: Client, draft: Campaign) -> None:

@@ -7,6 +7,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.test import Client, RequestFactory, override_settings
 
 from apps.accounts.models import User, Workspace
+from apps.contacts.models import ContactList
 from apps.web.views import errors
 
 
@@ -96,6 +97,29 @@ def test_what_is_not_there_is_said_plainly(db: None) -> None:
 
     assert page.status_code == 404
     assert "Nothing is here" in page.content.decode()
+
+
+def test_a_null_character_is_refused_in_a_sentence(
+    owner_client: Client, workspace: Workspace, contact_list: ContactList
+) -> None:
+    answers = [
+        owner_client.get("/w/northlight/contacts/?q=a%00b"),
+        owner_client.get("/w/northlight/campaigns/?q=%00"),
+        owner_client.post("/w/northlight/campaigns/new/", {"name": "a\0b"}),
+        owner_client.get("/w/northlight/contacts/?q=%00", headers={"HX-Request": "true"}),
+    ]
+
+    for answer in answers:
+        assert answer.status_code == 400
+        assert "invisible character (NUL)" in answer.content.decode()
+    assert "data-notice" in answers[-1].content.decode()
+
+
+def test_a_null_character_closes_no_door_of_a_recipient(client: Client, db: None) -> None:
+    answer = client.post("/u/no-such-token?lang=%00", {"List-Unsubscribe": "One-Click", "note": "\0"})
+
+    assert answer.status_code == 404
+    assert "NUL" not in answer.content.decode()
 
 
 def test_the_500_page_needs_no_database() -> None:

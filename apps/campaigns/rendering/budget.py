@@ -13,6 +13,10 @@ class BudgetError(SecurityError):
     """The template asked for more than one letter may cost."""
 
 
+class LoopError(BudgetError):
+    """A loop goes round too often."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Ceilings for one rendering; far above any honest letter, far below what hurts a worker."""
@@ -66,7 +70,7 @@ class Budget:
         """Count one round of a loop and the static text it writes."""
         self.rounds -= 1
         if self.rounds < 0:
-            raise BudgetError("loop rounds")
+            raise LoopError("loop rounds")
         self.spend_output(chars)
         self.check_time()
 

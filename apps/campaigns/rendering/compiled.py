@@ -9,7 +9,7 @@ from jinja2 import Template, TemplateError, TemplateSyntaxError, nodes
 from jinja2.exceptions import SecurityError, TemplateAssertionError
 
 from apps.campaigns.rendering import budget, quoted_printable
-from apps.campaigns.rendering.budget import MAX_SOURCE_CHARS, Budget, BudgetError, Limits
+from apps.campaigns.rendering.budget import MAX_SOURCE_CHARS, Budget, BudgetError, Limits, LoopError
 from apps.campaigns.rendering.environment import ForbiddenError, LetterEnvironment, engine
 from apps.campaigns.rendering.errors import ContentError, RenderError
 
@@ -44,6 +44,8 @@ class Compiled:
         template = self._template
         try:
             return "".join(template.root_render_func(template.new_context(values)))
+        except LoopError as error:
+            raise RenderError.of("loop_too_long", part=self._part, line=self._line(error)) from None
         except BudgetError as error:
             raise RenderError.of("budget", detail=str(error)) from None
         except SecurityError as error:

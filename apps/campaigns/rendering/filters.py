@@ -18,7 +18,7 @@ from jinja2.tests import TESTS
 from markupsafe import Markup, escape
 
 from apps.campaigns.rendering import budget
-from apps.campaigns.rendering.budget import MAX_VALUE_CHARS, BudgetError
+from apps.campaigns.rendering.budget import MAX_VALUE_CHARS, BudgetError, LoopError
 
 Filter = Callable[..., Any]  # Jinja's own filters take and return anything; `weighed` looks at every result
 
@@ -153,6 +153,6 @@ def allowed_tests() -> dict[str, Any]:
 def safe_range(*bounds: object) -> range:
     """Return a range of at most a thousand numbers; an empty field counts as nought."""
     numbers = range(*(int(text_of(bound) or 0) for bound in bounds))
-    if len(numbers) > MAX_RANGE:
-        raise BudgetError("range size")
+    if numbers[MAX_RANGE:]:  # len() itself fails where a range is longer than memory
+        raise LoopError("range size")
     return numbers

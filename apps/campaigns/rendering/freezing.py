@@ -91,6 +91,10 @@ def _try_out(parts: Mapping[str, Compiled], samples: Sequence[dict[str, Plain]])
             try:
                 compiled.render({**fields, **dict.fromkeys(links.PRODUCT_URLS, "https://example.com/u/")})
             except RenderError as error:
+                if error.code == "loop_too_long":
+                    raise ContentError.of(error.code, **error.params) from None
+                if error.code == "budget":  # spent by the part as a whole, on no line of its own
+                    raise ContentError.of("too_heavy") from None
                 line, detail = error.params.get("line", 0), str(error.params.get("detail", ""))
                 raise ContentError.of("sample_failed", part=part, line=line, detail=detail[:200]) from None
 

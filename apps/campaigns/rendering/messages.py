@@ -22,6 +22,10 @@ SENTENCES: Mapping[str, Promise] = {
         "%(part)s, line %(line)s: the email cannot be built for a contact whose fields are empty or unusual "
         "(%(detail)s). Give the field a default."
     ),
+    "loop_too_long": _(
+        "%(part)s, line %(line)s: this loop is too long. range() counts to 1,000 at most, "
+        "and all loops together may go round 20,000 times."
+    ),
     "empty_body": _("The email has no HTML content yet. Write it."),
     "placeholder_in_sender": _("Sender name and addresses must be plain text. Remove the placeholder."),
     "bad_sender": _("“%(detail)s” is not a sender address that can be used. Correct it."),

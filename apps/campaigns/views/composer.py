@@ -9,6 +9,7 @@ from django import forms as django_forms
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
@@ -18,6 +19,7 @@ from apps.campaigns.forms import AudienceForm, SettingsForm, settings_of
 from apps.campaigns.models import Campaign
 from apps.campaigns.services import drafts, subtraction
 from apps.campaigns.views import entrance, reading
+from apps.contacts.models import ContactList
 
 STEPS = (
     ("settings", _("Settings")),
@@ -70,10 +72,11 @@ def settings(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
     if _is_autosave(request):
         form.is_valid()
         changes = dict(form.cleaned_data)
-        for name in drafts.problems(request.workspace, changes):
-            del changes[name]
+        if wrong := drafts.problems(request.workspace, changes):
+            changes = {name: value for name, value in changes.items() if name not in wrong}
+            _show_problems(form, drafts.FieldError(wrong))
         save: Save = lambda seen: drafts.save(campaign, changes=changes, seen=seen)  # noqa: E731
-        return _autosaved(request, campaign, save, "campaigns/fragments/inbox_line.html")
+        return _autosaved(request, campaign, save, "campaigns/fragments/inbox_line.html", form)
     if request.method == "POST" and form.is_valid():
         try:
             drafts.save(campaign, changes=form.cleaned_data, seen=seen(request))
@@ -95,15 +98,16 @@ def audience(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
     campaign = entrance.campaign_of(request, campaign_id)
     if (reply := elsewhere(request, campaign)) is not None:
         return reply
+    if _is_autosave(request):
+        ins, outs = (_still_there(request, name) for name in ("lists", "excluded"))
+        save: Save = lambda seen: drafts.save_audience(campaign, lists=ins, excluded=outs, seen=seen)  # noqa: E731
+        return _autosaved(request, campaign, save, "campaigns/fragments/subtraction.html")
     form, conflict = (
         AudienceForm(request.POST if request.method == "POST" else None, workspace=request.workspace),
         NO_CONFLICT,
     )
     if request.method == "POST" and form.is_valid():
         chosen, left_out = list(form.cleaned_data["lists"]), list(form.cleaned_data["excluded"])
-        if _is_autosave(request):
-            save: Save = lambda seen: drafts.save_audience(campaign, lists=chosen, excluded=left_out, seen=seen)  # noqa: E731
-            return _autosaved(request, campaign, save, "campaigns/fragments/subtraction.html")
         try:
             drafts.save_audience(campaign, lists=chosen, excluded=left_out, seen=seen(request))
         except drafts.ChangedElsewhereError as error:
@@ -125,6 +129,12 @@ def audience(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
     return render(request, "campaigns/audience.html", context, status=status_of(form, conflict))
 
 
+def _still_there(request: WorkspaceRequest, name: str) -> list[ContactList]:
+    """Return the lists that were ticked, without those that were deleted since the page was read."""
+    known = {str(each.pk): each for each in ContactList.objects.filter(workspace=request.workspace)}
+    return [known[text] for text in request.POST.getlist(name) if text in known]
+
+
 def _chosen(form: AudienceForm, name: str) -> set[int]:
     return {each.pk for each in form.cleaned_data[name]}
 
@@ -141,7 +151,13 @@ def _is_autosave(request: WorkspaceRequest) -> bool:
     return request.method == "POST" and "autosave" in request.POST
 
 
-def _autosaved(request: WorkspaceRequest, campaign: Campaign, save: Save, fragment: str) -> HttpResponse:
+def _autosaved(
+    request: WorkspaceRequest,
+    campaign: Campaign,
+    save: Save,
+    fragment: str,
+    form: django_forms.Form | None = None,
+) -> HttpResponse:
     """Save and answer with the note, the new version, and the part of the page that follows from the change."""
     try:
         save(seen(request))
@@ -153,7 +169,8 @@ def _autosaved(request: WorkspaceRequest, campaign: Campaign, save: Save, fragme
             context["reader"], context["preview"] = reading.first_reader(campaign)
         case "subtraction.html":
             context["subtraction"] = subtraction.now(campaign)
-    return render(request, "campaigns/fragments/saved.html", {**context, "fragment": fragment})
+    context |= {"fragment": fragment, **refusal_of(form)}
+    return render(request, "campaigns/fragments/saved.html", context, status=status_of(form, NO_CONFLICT))
 
 
 def seen(request: WorkspaceRequest) -> str:
@@ -166,11 +183,26 @@ def conflict_of(request: WorkspaceRequest, error: drafts.ChangedElsewhereError) 
     return {"conflict": error.message, "version": request.POST.get("seen", "")}
 
 
-def status_of(form: django_forms.Form, conflict: Mapping[str, object]) -> int:
+def refusal_of(form: django_forms.Form | None) -> dict[str, object]:
+    """Return what a page that saved by itself says of what was left out of it; nothing where nothing was."""
+    if form is None or not form.errors:
+        return {}
+    names = [name for name in form.fields if name in form.errors] or ["form"]
+    written = next((name for name in drafts.CONTENT if name in names), "")
+    if written or names == ["form"]:
+        sentence = next(iter(form.errors[written])) if written else next(iter(form.non_field_errors()))
+        said = gettext("Not saved: %(sentence)s") % {"sentence": sentence}
+    else:
+        labels = ", ".join(str(form.fields[name].label) for name in names)
+        said = gettext("Saved, except: %(fields)s") % {"fields": labels}
+    return {"refused": " ".join(names), "refusal": said}
+
+
+def status_of(form: django_forms.Form | None, conflict: Mapping[str, object]) -> int:
     """Return the status of a page with this form on it."""
     if conflict:
         return drafts.ChangedElsewhereError.status
-    return INVALID if form.errors else 200
+    return INVALID if form is not None and form.errors else 200
 
 
 def conflict_reply(request: WorkspaceRequest, error: drafts.ChangedElsewhereError, step_url: str) -> HttpResponse:
@@ -179,10 +211,10 @@ def conflict_reply(request: WorkspaceRequest, error: drafts.ChangedElsewhereErro
     return render(request, "campaigns/fragments/conflict.html", context, status=error.status)
 
 
-def noted(request: WorkspaceRequest, campaign: Campaign, *, tells: str) -> HttpResponse:
-    """Answer with the note that a change is saved, and tell the page so by this event."""
-    context = {"campaign": campaign, "version": drafts.version(campaign)}
-    response = render(request, "campaigns/fragments/saved.html", context)
+def noted(request: WorkspaceRequest, campaign: Campaign, form: django_forms.Form, *, tells: str) -> HttpResponse:
+    """Answer with the note that a change is saved, or what of it is not, and tell the page so by this event."""
+    context = {"campaign": campaign, "version": drafts.version(campaign), **refusal_of(form)}
+    response = render(request, "campaigns/fragments/saved.html", context, status=status_of(form, NO_CONFLICT))
     response["HX-Trigger"] = tells
     return response
 

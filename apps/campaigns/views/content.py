@@ -27,8 +27,8 @@ def edit(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
         ContentForm(request.POST if request.method == "POST" else None, initial=initial),
         composer.NO_CONFLICT,
     )
-    if request.method == "POST" and form.is_valid():
-        changes = {name: editing.unix_lines(form.cleaned_data[name]) for name in drafts.CONTENT}
+    if request.method == "POST" and (form.is_valid() or editing.is_autosave(request)):
+        changes = {name: editing.unix_lines(text) for name, text in form.cleaned_data.items()}
         try:
             drafts.save(campaign, changes=changes, seen=composer.seen(request))
         except drafts.ChangedElsewhereError as error:
@@ -36,7 +36,7 @@ def edit(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
                 return composer.conflict_reply(request, error, entrance.url(campaign, "content"))
             conflict = composer.conflict_of(request, error)
         else:
-            return _saved(request, campaign)
+            return _saved(request, campaign, form)
     context = {
         **composer.frame(campaign, "content"),
         "form": form,
@@ -46,10 +46,10 @@ def edit(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
     return render(request, "campaigns/content.html", context, status=composer.status_of(form, conflict))
 
 
-def _saved(request: WorkspaceRequest, campaign: Campaign) -> HttpResponse:
+def _saved(request: WorkspaceRequest, campaign: Campaign, form: ContentForm) -> HttpResponse:
     """Do what the page asked for beside saving."""
     if editing.is_autosave(request):
-        return composer.noted(request, campaign, tells=editing.SAVED)
+        return composer.noted(request, campaign, form, tells=editing.SAVED)
     if "mine" in request.POST:
         return entrance.to(campaign, "content")
     if "keep" in request.POST:

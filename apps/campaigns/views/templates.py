@@ -129,7 +129,7 @@ def edit(request: WorkspaceRequest, template_uuid: UUID) -> HttpResponse:
                 return composer.conflict_reply(request, error, _url(template, "template"))
             conflict = composer.conflict_of(request, error)
         else:
-            return _saved(request, template)
+            return _saved(request, template, form)
     context = {
         "template": template,
         "form": form,
@@ -140,10 +140,10 @@ def edit(request: WorkspaceRequest, template_uuid: UUID) -> HttpResponse:
     return render(request, "campaigns/template.html", context, status=composer.status_of(form, conflict))
 
 
-def _saved(request: WorkspaceRequest, template: Template) -> HttpResponse:
+def _saved(request: WorkspaceRequest, template: Template, form: TemplateForm) -> HttpResponse:
     """Do what the page asked for beside saving."""
     if editing.is_autosave(request):
-        return _noted(request, template)
+        return _noted(request, template, form)
     if "mine" in request.POST:
         return _to(template)
     return editing.after_save(request, _desk(template)) or _to_gallery(request)
@@ -188,10 +188,11 @@ def delete(request: WorkspaceRequest, template_uuid: UUID) -> HttpResponse:
     return _to_gallery(request)
 
 
-def _noted(request: WorkspaceRequest, template: Template) -> HttpResponse:
-    """Answer with the note that a change is saved, and tell the preview."""
-    context = {"template": template, "version": templates.version(template)}
-    response = render(request, "campaigns/fragments/template_saved.html", context)
+def _noted(request: WorkspaceRequest, template: Template, form: TemplateForm) -> HttpResponse:
+    """Answer with the note that a change is saved, or what of it is not, and tell the preview."""
+    context = {"template": template, "version": templates.version(template), **composer.refusal_of(form)}
+    status = composer.status_of(form, composer.NO_CONFLICT)
+    response = render(request, "campaigns/fragments/template_saved.html", context, status=status)
     response["HX-Trigger"] = editing.SAVED
     return response
 

@@ -78,6 +78,22 @@ function succeeded(upTo) {
   if (!isOwed()) forget();
 }
 
+// The server has what it can keep; the rest is only here.
+function refused() {
+  clearTimeout(timer);
+  document.querySelector('[data-autosave-said]:not([data-autosave-said="autosave-kept"])')?.remove();
+  setTimeout(putAside, 100); // once htmx has settled the new version
+}
+
+// Marked where it stands, so that whoever is typing stays where they are.
+function mark() {
+  const names = document.querySelector("#saved [data-refused]")?.dataset.refused.split(" ") ?? [];
+  for (const field of fields()) {
+    if (names.includes(field.name)) field.setAttribute("aria-invalid", "true");
+    else field.removeAttribute("aria-invalid");
+  }
+}
+
 const isSignIn = (xhr) => {
   const signIn = document.querySelector('meta[name="sign-in"]')?.content;
   return Boolean(signIn && xhr.responseURL && new URL(xhr.responseURL).pathname === signIn);
@@ -99,8 +115,10 @@ function answered({ detail }) {
   if (detail.elt !== saver()) return otherAnswered(xhr, detail.successful);
   if (xhr.status === 409) isGone = true;
   else if (xhr.status === 403 || isSignIn(xhr)) failed("autosave-signed-out");
-  else if (detail.successful || xhr.status === 422) succeeded(requestConfig.typed ?? 0);
+  else if (xhr.status === 422) refused();
+  else if (detail.successful) succeeded(requestConfig.typed ?? 0);
   else failed("autosave-failed");
+  if (detail.successful) mark();
 }
 
 // Signing in again in another window changes the token that every form must carry.

@@ -218,6 +218,22 @@ def test_the_child_process_refuses_it_too(payload: str) -> None:
         sandbox.build(make_source(html=BODY % payload))
 
 
+@pytest.mark.parametrize("count", ["1001", "1000000000", "1" + "0" * 40])
+def test_a_loop_that_is_too_long_is_called_so(count: str) -> None:
+    with pytest.raises(ContentError) as refused:
+        sandbox.build(make_source(html=BODY % ("\n\n{% for i in range(" + count + ") %}{% endfor %}")))
+
+    line = (BODY.partition("%s")[0] + "\n\n").count("\n") + 1
+    assert refused.value.message.startswith(f"HTML, line {line}: this loop is too long.")
+
+
+def test_what_is_too_heavy_names_no_line() -> None:
+    with pytest.raises(ContentError) as refused:
+        sandbox.build(make_source(html=BODY % BOMBS["doubling"]))
+
+    assert (refused.value.code, "line" in refused.value.message) == ("too_heavy", False)
+
+
 def test_the_child_process_survives_nothing_it_should_not() -> None:
     styles = "".join(f".a{i} .b{i}{{color:red}}" for i in range(20_000))
     heavy = make_source(

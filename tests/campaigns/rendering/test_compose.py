@@ -198,7 +198,7 @@ def test_one_bad_contact_fails_alone() -> None:
     with pytest.raises(RenderError) as refused:
         compose(frozen, make_letter(1, fields={"n": 5_000_000}))
 
-    assert refused.value.code == "budget"
+    assert refused.value.code == "loop_too_long"
     assert "0 1 2 " in body(compose(frozen, make_letter(2, fields={"n": 3})).data)
 
 
