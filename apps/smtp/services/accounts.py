@@ -239,12 +239,16 @@ def _check_server(server: Server) -> None:
         return
     if server.port not in dialing.ALLOWED_PORTS:
         raise AccountError(_("Mail is handed in on port 25, 465, 587 or 2525."), field="port")
-    try:
-        ipaddress.ip_address(server.host)
-    except ValueError:
-        return
-    if not dialing.is_public(server.host):
+    if dialing.is_this_machine(server.host) or (_is_address(server.host) and not dialing.is_public(server.host)):
         raise AccountError(private_host_words(), code="private_host", field="host")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def private_host_words() -> str:
