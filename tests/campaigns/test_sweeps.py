@@ -88,6 +88,27 @@ def test_twenty_crashed_letters_pause_the_campaign(sending: Sending) -> None:
     assert (campaign.state, campaign.state_reason) == ("paused", "letters_crash")
 
 
+def test_crashes_from_before_it_went_on_pause_no_campaign_again(sending: Sending) -> None:
+    campaign = sending(22)
+    sql("UPDATE campaigns_delivery SET crash_count = 2")
+    for letter in letters(campaign)[:20]:
+        claims.begin(letter.pk, owner="dead")
+    sql("UPDATE campaigns_delivery SET lease_until = now() - interval '1 second'")
+    swept()
+    sql("UPDATE campaigns_delivery SET moved_at = now() - interval '1 hour' WHERE reason = 'crashed'")
+    campaign.refresh_from_db()
+    lifecycle.resume(campaign, by=None)
+    sql("UPDATE campaigns_campaign SET moved_at = now() - interval '1 minute'")
+
+    assert claims.begin(letters(campaign)[20].pk, owner="dead")
+    sql("UPDATE campaigns_delivery SET lease_until = now() - interval '1 second' WHERE state = 'sending'")
+    assert swept().crashed == 1
+
+    campaign.refresh_from_db()
+    assert Delivery.objects.filter(reason="crashed").count() == 21
+    assert campaign.state == "sending"
+
+
 def test_committing_is_never_taken_back_before_its_deadline(sending: Sending) -> None:
     letter = letters(sending(1))[0]
     claimed = claims.begin(letter.pk, owner="dead")
