@@ -17,6 +17,18 @@ from core import addresses
 DELIMITERS = [(",", _("Comma")), (";", _("Semicolon")), ("\t", _("Tab")), ("|", _("Vertical bar"))]
 
 
+class LinesField(forms.CharField):
+    """Text of one line or several; browsers send line ends as CR LF, which we keep as LF."""
+
+    def to_python(self, value: Any) -> Any:
+        """Return the text with LF for every line end."""
+        return super().to_python(_with_lf(value) if isinstance(value, str) else value)
+
+
+def _with_lf(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 class PersonForm(forms.Form):
     """A person's names."""
 
@@ -43,8 +55,13 @@ class EditPersonForm(PersonForm):
         super().__init__(*args, **kwargs)
         self.contact = contact
         for key, value in contact.attributes.items():
-            self.fields[f"field-{key}"] = forms.CharField(
-                label=key, max_length=2000, required=False, initial="" if value is None else str(value)
+            shown = "" if value is None else _with_lf(str(value))
+            self.fields[f"field-{key}"] = LinesField(
+                label=key,
+                max_length=2000,
+                required=False,
+                initial=shown,
+                widget=forms.Textarea(attrs={"rows": min(shown.count("\n") + 1, 8)}) if "\n" in shown else None,
             )
 
     def clean_new_field(self) -> str:
@@ -59,6 +76,16 @@ class EditPersonForm(PersonForm):
             raise forms.ValidationError(_t("There is a field with this name already."))
         return key
 
+    def clean(self) -> dict[str, Any]:
+        """Ask for both the name and the value of a new field, or neither."""
+        cleaned = super().clean() or {}
+        if "new_field" in cleaned and "new_value" in cleaned:
+            if cleaned["new_field"] and not cleaned["new_value"].strip():
+                self.add_error("new_value", _t("Give the new field a value, or leave its name empty."))
+            elif cleaned["new_value"].strip() and not cleaned["new_field"]:
+                self.add_error("new_field", _t("Give the new field a name, or leave its value empty."))
+        return cleaned
+
     @property
     def own_fields(self) -> list[forms.BoundField]:
         """The fields of this person, as the form shows them."""
@@ -72,7 +99,7 @@ class EditPersonForm(PersonForm):
             name = f"field-{key}"
             typed = addresses.CONTROLS.sub("", self.cleaned_data[name]).strip() if name in self.data else str(value)
             if typed:
-                changed[key] = value if typed == str(value) else typed
+                changed[key] = value if typed == _with_lf(str(value)).strip() else typed
         if (key := self.cleaned_data["new_field"]) and (value := self.cleaned_data["new_value"].strip()):
             changed[key] = addresses.CONTROLS.sub("", value)
         return changed

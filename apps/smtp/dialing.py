@@ -16,6 +16,7 @@ from apps.smtp.replies import BrokenLineError
 
 ALLOWED_PORTS: Final = frozenset({25, 465, 587, 2525})
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_.])?|[0-9A-Fa-f:.]{2,45}")
+_NUMBER = re.compile(r"\d+|0[xX][0-9A-Fa-f]*")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 Lookup = Callable[[str, int], list[str]]
@@ -46,8 +47,22 @@ def is_public(address: str) -> bool:
 
 
 def is_host_name(text: str) -> bool:
-    """Return whether this can be a host name or an address at all."""
-    return _HOST.fullmatch(text) is not None
+    """Return whether this can be a host name or an address, written in full, at all."""
+    if _HOST.fullmatch(text) is None:
+        return False
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        labels = text.removesuffix(".").split(".")
+        # No name ends in a number: resolvers read those as addresses in short, 127.1 or 0x7f000001.
+        return all(0 < len(label) <= 63 for label in labels) and not _NUMBER.fullmatch(labels[-1]) and ":" not in text
+    return True
+
+
+def is_this_machine(host: str) -> bool:
+    """Return whether the name always means the machine itself."""
+    name = host.rstrip(".").lower()
+    return name == "localhost" or name.endswith(".localhost")
 
 
 def is_listed(host: str, private_hosts: Collection[str]) -> bool:

@@ -15,6 +15,7 @@ from apps.campaigns.models import Batch, Campaign, CampaignEntry, Delivery
 from apps.campaigns.services import batching, claims, dispatch, lifecycle, outcomes, spool, stuck, sweeps
 from apps.smtp.models import Transport
 from apps.smtp.outcome import Deferred, FailureClass, Reply, Stage
+from apps.smtp.services import accounts
 from core import queues
 from tests.campaigns.conftest import letters
 
@@ -86,6 +87,27 @@ def test_twenty_crashed_letters_pause_the_campaign(sending: Sending) -> None:
 
     campaign.refresh_from_db()
     assert (campaign.state, campaign.state_reason) == ("paused", "letters_crash")
+
+
+def test_crashes_from_before_it_went_on_pause_no_campaign_again(sending: Sending) -> None:
+    campaign = sending(22)
+    sql("UPDATE campaigns_delivery SET crash_count = 2")
+    for letter in letters(campaign)[:20]:
+        claims.begin(letter.pk, owner="dead")
+    sql("UPDATE campaigns_delivery SET lease_until = now() - interval '1 second'")
+    swept()
+    sql("UPDATE campaigns_delivery SET moved_at = now() - interval '1 hour' WHERE reason = 'crashed'")
+    campaign.refresh_from_db()
+    lifecycle.resume(campaign, by=None)
+    sql("UPDATE campaigns_campaign SET moved_at = now() - interval '1 minute'")
+
+    assert claims.begin(letters(campaign)[20].pk, owner="dead")
+    sql("UPDATE campaigns_delivery SET lease_until = now() - interval '1 second' WHERE state = 'sending'")
+    assert swept().crashed == 1
+
+    campaign.refresh_from_db()
+    assert Delivery.objects.filter(reason="crashed").count() == 21
+    assert campaign.state == "sending"
 
 
 def test_committing_is_never_taken_back_before_its_deadline(sending: Sending) -> None:
@@ -370,6 +392,43 @@ def test_a_pause_does_not_age_the_letters(sending: Sending) -> None:
 
     letter = letters(campaign)[0]
     assert claims.begin(letter.pk, owner="w1") is not None
+
+
+def test_an_account_that_is_off_does_not_age_its_letters(sending: Sending) -> None:
+    campaign = sending(2)
+    account = Transport.objects.get()
+    accounts.switch(account, on=False)
+    sql("UPDATE smtp_transport SET switched_off_at = now() - interval '80 hours'")
+    sql("""UPDATE campaigns_delivery SET created_at = now() - interval '90 hours',
+                  expires_at = now() - interval '18 hours'""")
+
+    accounts.switch(account, on=True)
+
+    first, second = letters(campaign)
+    assert first.expires_at - first.created_at == timedelta(hours=152)
+    assert claims.begin(first.pk, owner="w1") is not None
+    accounts.switch(account, on=True)  # on already: nobody waited
+    second.refresh_from_db()
+    assert second.expires_at == first.expires_at
+    assert Transport.objects.get().switched_off_at is None
+
+
+def test_a_pause_while_the_account_is_off_counts_once(sending: Sending) -> None:
+    campaign = sending(1)
+    account = Transport.objects.get()
+    accounts.switch(account, on=False)
+    lifecycle.pause(campaign, by=None)
+    sql("UPDATE smtp_transport SET switched_off_at = now() - interval '80 hours'")
+    sql("UPDATE campaigns_campaign SET moved_at = now() - interval '60 hours'")
+    sql("UPDATE campaigns_delivery SET created_at = now() - interval '90 hours', expires_at = now()")
+
+    accounts.switch(account, on=True)
+    waited = letters(campaign)[0].expires_at
+    lifecycle.resume(campaign, by=None)
+
+    letter = letters(campaign)[0]
+    assert waited - letter.created_at == timedelta(hours=110)
+    assert letter.expires_at - letter.created_at == timedelta(hours=170)
 
 
 def test_an_account_that_cannot_be_used_costs_no_letter(sending: Sending, settings: Any) -> None:

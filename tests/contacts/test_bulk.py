@@ -161,3 +161,19 @@ def test_refuses_more_people_than_one_deed_may_change(
 
     assert answer.status_code == 400
     assert standing() == before
+
+
+@pytest.mark.parametrize("is_undone", [False, True])
+def test_suppressing_by_hand_stands_beside_the_wish_to_stop(
+    workspace: Workspace, owner: User, people: list[Contact], is_undone: bool
+) -> None:
+    suppression.add(workspace.pk, email="fine@x.example", reason="unsubscribed", source="link")
+
+    deed = bulk.do(workspace, BulkDeed.Kind.SUPPRESS, [people[3].pk], by=owner)
+    assert Suppression.objects.get(email="fine@x.example").reason == "unsubscribed"
+    if is_undone:
+        assert bulk.undo(deed) == 1
+    suppression.lift_by_the_person(workspace.pk, email="fine@x.example")
+
+    left = list(Suppression.objects.filter(email="fine@x.example").values_list("reason", flat=True))
+    assert left == ([] if is_undone else ["manual"])

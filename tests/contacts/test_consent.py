@@ -188,6 +188,38 @@ class TestPersonPage:
         assert (ann.email, ann.first_name) == ("anna@x.example", "Anna")
         assert ann.attributes == {"city": "Lisbon", "visits": 3, "plan": "gold"}
 
+    def test_keeps_the_lines_of_a_field(self, ann: Contact, owner_client: Client) -> None:
+        kept = {"address": "1 Quay Street\nPorto", "older": "a\r\nb", "plan": "gold"}
+        Contact.objects.filter(pk=ann.pk).update(attributes=kept)
+        page = owner_client.get(reverse("contacts:edit", args=["northlight", ann.uuid])).content.decode()
+        assert page.count("<textarea") == 2
+        typed = {"field-address": "1 Quay Street\r\nPorto", "field-older": "a\r\nb", "field-plan": "gold"}
+
+        self.post(owner_client, "edit", ann, email=ann.email, **typed)
+        ann.refresh_from_db()
+        assert ann.attributes == kept
+
+        self.post(owner_client, "edit", ann, email=ann.email, **{**typed, "field-address": "2 Quay Street\r\nPorto"})
+        ann.refresh_from_db()
+        assert ann.attributes == {**kept, "address": "2 Quay Street\nPorto"}
+
+    @pytest.mark.parametrize(
+        ("typed", "words"),
+        [
+            ({"new_field": "plan"}, "Give the new field a value"),
+            ({"new_value": "gold"}, "Give the new field a name"),
+        ],
+    )
+    def test_half_a_new_field_is_not_dropped_in_silence(
+        self, ann: Contact, owner_client: Client, typed: dict[str, str], words: str
+    ) -> None:
+        answer = self.post(owner_client, "edit", ann, email=ann.email, first_name="Changed", **typed)
+
+        assert answer.status_code == 422
+        assert words in answer.content.decode()
+        ann.refresh_from_db()
+        assert (ann.first_name, ann.attributes) == ("", {})
+
     def test_says_who_has_an_address_already(
         self, ann: Contact, owner_client: Client, make_contact: MakeContact
     ) -> None:

@@ -178,6 +178,28 @@ class TestUndo:
         assert set(Contact.objects.all()) == {letter, note, left}
         assert Subscription.objects.get().state == "unsubscribed"
 
+    def test_keeps_who_was_edited_by_hand_since(self, bring: Upload) -> None:
+        job = bring("email\nedited@x.example\nmoved@x.example\ngone@x.example\n")
+        contacts.edit(Contact.objects.get(email="edited@x.example"), first_name="Edda", last_name="")
+        contacts.change_address(Contact.objects.get(email="moved@x.example"), email="new@x.example")
+
+        import_undo.begin(job)
+        imports.run_to_end(job)
+
+        assert (job.counts["removed"], job.counts["stayed"]) == (1, 2)
+        assert set(Contact.objects.values_list("email", flat=True)) == {"edited@x.example", "new@x.example"}
+
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_keeps_whom_another_import_brought_too(self, bring: Upload, first: int) -> None:
+        jobs = [bring("email\nboth@x.example\none@x.example\n"), bring("email\nBOTH@x.example\ntwo@x.example\n")]
+        assert jobs[1].counts["unchanged"] == 1
+
+        import_undo.begin(jobs[first])
+        imports.run_to_end(jobs[first])
+
+        left = "two@x.example" if first == 0 else "one@x.example"
+        assert set(Contact.objects.values_list("email", flat=True)) == {"both@x.example", left}
+
     def test_once_only_ended_ones_and_within_thirty_days(self, bring: Upload, upload: Upload) -> None:
         old, waiting, fresh = (
             bring("email\na@x.example\n"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from apps.accounts.models import Workspace
-from apps.contacts.models import Contact, ContactList, Subscription
-from apps.contacts.services import contacts, imports, lists, suppression
+from apps.contacts.models import Contact, ContactList, Subscription, Suppression
+from apps.contacts.services import contacts, imports, lists, subscriptions, suppression
 from core.addresses import InvalidAddressError
 from tests.contacts.rivals import race
 
@@ -55,6 +55,22 @@ def test_a_deleted_person_stays_suppressed(workspace: Workspace) -> None:
     contacts.delete(contact)
 
     assert suppression.is_suppressed(workspace.pk, email="ann@x.example")
+
+
+@pytest.mark.django_db
+def test_deleting_a_person_does_not_forget_that_they_unsubscribed(
+    workspace: Workspace, contact_list: ContactList
+) -> None:
+    ann = contacts.add(workspace, email="ann@x.example", lists=[contact_list])
+    bob = contacts.add(workspace, email="bob@x.example", lists=[contact_list])
+    subscriptions.unsubscribe(ann.pk, [contact_list.pk], source="link")
+
+    contacts.delete(ann)
+    contacts.delete(bob)
+
+    kept = Suppression.objects.get()
+    assert (kept.email, bytes(kept.email_hash), kept.reason) == ("", bytes(ann.email_hash), "unsubscribed")
+    assert suppression.has_asked_to_stop(workspace.pk, email="ann@x.example")
 
 
 @pytest.mark.django_db(transaction=True)

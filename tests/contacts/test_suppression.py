@@ -8,7 +8,7 @@ import pytest
 
 from apps.accounts.models import User, Workspace
 from apps.contacts.models import Suppression
-from apps.contacts.services import suppression
+from apps.contacts.services import contacts, suppression
 from core import addresses
 from core.errors import NotFoundError
 from tests.contacts.rivals import race
@@ -114,3 +114,32 @@ def test_lifting_never_wins_over_a_complaint(workspace: Workspace) -> None:
 
         kept = Suppression.objects.get(email_hash=addresses.fingerprint(email))
         assert kept.reason == "complaint"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("order", [("manual", "unsubscribed"), ("unsubscribed", "manual")])
+def test_the_persons_undo_leaves_what_a_member_did_by_hand(workspace: Workspace, order: tuple[str, str]) -> None:
+    for reason in order:
+        suppression.add(workspace.pk, email="a@x.example", reason=reason, source=f"source of {reason}")
+    assert Suppression.objects.get().reason == "unsubscribed"
+
+    assert suppression.lift_by_the_person(workspace.pk, email="a@x.example")
+
+    kept = Suppression.objects.get()
+    assert (kept.reason, kept.source, kept.asked_to_stop) == ("manual", "source of manual", False)
+    assert suppression.is_liftable(kept)
+    assert not suppression.lift_by_the_person(workspace.pk, email="a@x.example")
+    assert Suppression.objects.exists()
+
+
+@pytest.mark.django_db
+def test_what_was_done_by_hand_goes_along_to_a_new_address(workspace: Workspace) -> None:
+    contact = contacts.add(workspace, email="a@x.example")
+    for reason in ("manual", "unsubscribed"):
+        suppression.add(workspace.pk, email="a@x.example", reason=reason)
+
+    contacts.change_address(contact, email="b@x.example")
+    assert Suppression.objects.get(email="b@x.example").reason == "unsubscribed"
+    suppression.lift_by_the_person(workspace.pk, email="b@x.example")
+
+    assert Suppression.objects.get(email="b@x.example").reason == "manual"

@@ -109,3 +109,14 @@ def test_a_viewer_adds_and_lifts_nothing(colleague: User, workspace: Workspace) 
     assert viewer.post(ADD, {"emails": "b@x.example"}).status_code == 403
     assert viewer.post(lift, {"why": "x"}).status_code == 403
     assert emails() == ["ann@x.example"]
+
+
+def test_what_stands_on_a_list_by_hand_outlives_the_wish_to_stop(workspace: Workspace, owner: User) -> None:
+    suppression.add(workspace.pk, email="a@x.example", reason="unsubscribed", source="link")
+
+    result = suppression_lists.add(workspace, ["a@x.example"], note="asked by phone", by=owner)
+    suppression.lift_by_the_person(workspace.pk, email="a@x.example")
+
+    kept = Suppression.objects.get()
+    assert (result.added, result.known) == (0, 1)
+    assert (kept.reason, kept.source) == ("manual", "by hand, Ines Marlow: asked by phone")

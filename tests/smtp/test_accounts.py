@@ -113,6 +113,15 @@ def test_a_stored_password_goes_to_no_other_server(
         ({"host": "10.0.0.1"}, "host"),
         ({"host": "::1"}, "host"),
         ({"host": "::ffff:10.0.0.1"}, "host"),
+        ({"host": "a..b"}, "host"),
+        ({"host": ".example.com"}, "host"),
+        ({"host": "a" * 64 + ".example.com"}, "host"),
+        ({"host": "127.1"}, "host"),
+        ({"host": "0x7f000001"}, "host"),
+        ({"host": "2130706433"}, "host"),
+        ({"host": "127.0.0.1."}, "host"),
+        ({"host": "12:34"}, "host"),
+        ({"host": "relay.localhost."}, "host"),
         ({"port": 6379}, "port"),
         ({"tls": "none", "username": "ines", "password": Secret("x")}, "tls"),
         ({"username": "ines"}, "password"),
@@ -124,6 +133,27 @@ def test_refuses_what_could_not_or_must_not_work(workspace: Workspace, changes: 
         accounts.add_smtp(workspace, name="Relay", server=server(**changes), limits=Limits())
 
     assert refused.value.field == field
+    assert not Transport.objects.exists()
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost.", "10.0.0.1"])
+def test_says_who_may_open_the_way_to_a_private_host(workspace: Workspace, settings: Any, host: str) -> None:
+    settings.PRIVATE_SMTP_HOSTS = frozenset()
+    with pytest.raises(accounts.AccountError, match="VASHSENDER_PRIVATE_SMTP_HOSTS"):
+        accounts.add_smtp(workspace, name="Relay", server=server(host=host), limits=Limits())
+
+
+@pytest.mark.parametrize("host", ["smtp.example.com.", "mx1", "4.mail.example.com", "203.0.114.1", "2606:4700::1111"])
+def test_takes_every_full_name_and_public_address(workspace: Workspace, host: str) -> None:
+    accounts.add_smtp(workspace, name="Relay", server=server(host=host), limits=Limits())
+
+    assert Transport.objects.get().host == host
+
+
+def test_no_account_is_added_with_a_provider_that_nobody_knows(owner_client: Client) -> None:
+    for wanted, status in (("", 200), ("nonsense", 404)):
+        assert owner_client.get(address("account_new"), {"with": wanted}).status_code == status
+    assert owner_client.post(address("account_new") + "?with=nonsense", TYPED).status_code == 404
     assert not Transport.objects.exists()
 
 

@@ -9,6 +9,7 @@ from django.db import OperationalError
 
 from apps.campaigns.models import Campaign, Delivery
 from apps.contacts.models import Contact, ContactList, Subscription, Suppression
+from apps.contacts.services import suppression
 from apps.tracking import letters
 from apps.tracking.models import Event
 from apps.tracking.services import kept_wishes
@@ -266,3 +267,17 @@ def test_a_torn_line_does_not_stop_the_kept_wishes(delivery, settings, tmp_path)
 
     assert kept_wishes.replay() == 1
     assert states() == ["unsubscribed"]
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_undo_never_lifts_what_a_member_suppressed_by_hand(recipient, delivery, owner, is_first):
+    if is_first:
+        suppression.by_hand(delivery.contact, why="asked by phone", by=owner)
+    recipient.post(url(delivery), {"action": "everything"})
+    if not is_first:
+        suppression.by_hand(delivery.contact, why="asked by phone", by=owner)
+
+    page = recipient.post(url(delivery), {"action": "undo"})
+
+    assert Suppression.objects.get().reason == "manual"
+    assert 'value="undo"' not in page.content.decode()

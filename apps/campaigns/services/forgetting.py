@@ -16,12 +16,14 @@ UPDATE campaigns_deliveryentry e
  WHERE d.id = e.delivery_id AND d.contact_id = ANY(%s) AND d.email <> ''
    AND strpos(lower(e.detail::text), lower(d.email)) > 0
 """
-# A letter in hand keeps its address for the seconds until it is settled: the worker holds it anyway.
+# A letter in hand forgets it too: its worker knows the address, and what it writes later leaves out the server's words.
 _FORGET = """
 UPDATE campaigns_delivery
    SET email = '', last_text = CASE WHEN strpos(lower(last_text), lower(email)) > 0 THEN '' ELSE last_text END
- WHERE contact_id = ANY(%s) AND email <> '' AND state NOT IN ('leased', 'sending', 'committing')
+ WHERE contact_id = ANY(%s) AND email <> ''
 """
+# A result is written either before all of this or when the person is gone, never in between.
+_LOCK = "SELECT 1 FROM campaigns_delivery WHERE contact_id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
 # Servers repeat the address in what they say; asked before the rows above forget it.
 _FORGET_WORDS = (
     """UPDATE campaigns_attempt a SET text = '' FROM campaigns_delivery d
@@ -36,7 +38,7 @@ _FORGET_WORDS = (
 def forget(contact_ids: Collection[int]) -> None:
     """Take the address out of people's letters; the fingerprint stays, so that their links still stop everything."""
     with connection.cursor() as cursor:
-        for statement in _FORGET_WORDS:
+        for statement in (_LOCK, *_FORGET_WORDS):
             cursor.execute(statement, [list(contact_ids)])
         for statement in (_FORGET_ENTRIES, _FORGET):
             cursor.execute(statement, [list(contact_ids)])

@@ -18,6 +18,7 @@ from apps.campaigns.rendering.urls import domain_to_ascii
 from apps.campaigns.services import certificates, history, restore_guard
 from apps.campaigns.services.gates import THAWED
 from apps.campaigns.states import CampaignState, DeliveryState, sources_of
+from apps.smtp.models import Transport
 from core import clock, jobs
 from core.errors import EspError, InvalidTransitionError
 
@@ -322,6 +323,23 @@ def _wait_longer(campaign_id: int) -> None:
                FROM campaigns_campaign k
                WHERE k.id = %s AND k.state IN ('paused', 'stalled') AND d.campaign_id = k.id AND d.state = 'queued'""",
             [campaign_id],
+        )
+
+
+def wait_for_account(account: Transport) -> None:
+    """Add the time an account was off to the life of its waiting letters.
+
+    Of a campaign that stands still only the time before it stopped counts: going on adds the rest.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE campaigns_delivery d
+               SET expires_at = d.expires_at + greatest(interval '0',
+                     CASE WHEN k.state IN ('paused', 'stalled') THEN k.moved_at ELSE now() END
+                     - greatest(%s, d.created_at))
+               FROM campaigns_campaign k
+               WHERE d.transport_id = %s AND d.state = 'queued' AND d.kind = 'campaign' AND k.id = d.campaign_id""",
+            [account.switched_off_at, account.pk],
         )
 
 

@@ -15,6 +15,7 @@ from apps.campaigns import retries
 from apps.campaigns.models import Delivery, DeliveryEntry
 from apps.campaigns.services import claims, spool
 from apps.campaigns.services.claims import Claimed
+from apps.campaigns.services.gates import ERASED
 from apps.campaigns.states import DeliveryState, Policy
 from apps.contacts.services import suppression
 from apps.smtp import bounces
@@ -30,7 +31,7 @@ from apps.smtp.outcome import (
     Withheld,
     one_line,
 )
-from core import database
+from core import addresses, database
 
 log = logging.getLogger(__name__)
 
@@ -155,8 +156,9 @@ def unsent(claimed: Claimed) -> Result:
 
 # "retry_once" becomes queued the first time and unconfirmed the second; a letter that would wait beyond its expiry
 # has expired now. A result that corrects the reaper takes back what the reaper assumed; while any other offer of the
-# letter is unanswered, no end may say "not sent".
-_WRITE = """
+# letter is unanswered, no end may say "not sent". Where the person was deleted meanwhile, what the server said is left
+# out: it may repeat the address.
+_WRITE = f"""
 UPDATE campaigns_delivery d
 SET state = CASE WHEN n.state IN ('failed', 'expired') AND n.unanswered > 0 THEN 'unconfirmed' ELSE n.state END,
     reason = CASE WHEN n.state = 'expired' THEN 'expired' ELSE %(reason)s END,
@@ -166,8 +168,8 @@ SET state = CASE WHEN n.state IN ('failed', 'expired') AND n.unanswered > 0 THEN
     counted_tries = d.counted_tries + %(counted_tries)s, protocol_tries = d.protocol_tries + %(protocol_tries)s,
     ambiguous_count = n.unanswered + %(ambiguous)s,
     sent_at = CASE WHEN n.state = 'sent' THEN now() ELSE d.sent_at END,
-    last_stage = %(stage)s, last_code = %(code)s, last_enhanced = %(enhanced)s, last_text = %(text)s,
-    failure = %(failure)s
+    last_stage = %(stage)s, last_code = %(code)s, last_enhanced = %(enhanced)s,
+    last_text = CASE WHEN {ERASED} THEN '' ELSE %(text)s END, failure = %(failure)s
 FROM (SELECT o.id, o.state AS was, o.unanswered, CASE
         WHEN %(state)s = 'retry_once' THEN CASE WHEN o.unanswered = 0 THEN 'queued' ELSE 'unconfirmed' END
         WHEN %(state)s = 'queued' AND now() + %(wait)s * interval '1 second' >= o.expires_at THEN 'expired'
@@ -177,11 +179,11 @@ FROM (SELECT o.id, o.state AS was, o.unanswered, CASE
                      AS unanswered
             FROM campaigns_delivery WHERE id = %(id)s) o) n
 WHERE d.id = n.id AND d.token = %(token)s AND d.state = ANY(%(from_states)s)
-RETURNING n.was
-"""
+RETURNING n.was, {ERASED}
+"""  # noqa: S608 - a constant
 
 # The server's yes is certain whatever the row says meanwhile: it was put back and perhaps begun again, or closed.
-_SENT_AFTER_ALL = """
+_SENT_AFTER_ALL = f"""
 WITH late AS (
   SELECT id, state, reason FROM campaigns_delivery
   WHERE id = %(id)s AND token >= %(token)s AND state <> 'sent' FOR UPDATE
@@ -189,14 +191,15 @@ WITH late AS (
   UPDATE campaigns_delivery d
   SET state = 'sent', reason = 'late_answer', token = d.token + 1, owner = '', lease_until = NULL,
       attempt_deadline = NULL, rung_at = NULL, moved_at = now(), sent_at = now(), ambiguous_count = 0,
-      last_stage = %(stage)s, last_code = %(code)s, last_enhanced = %(enhanced)s, last_text = %(text)s, failure = ''
+      last_stage = %(stage)s, last_code = %(code)s, last_enhanced = %(enhanced)s,
+      last_text = CASE WHEN {ERASED} THEN '' ELSE %(text)s END, failure = ''
   FROM late WHERE d.id = late.id RETURNING d.id, d.campaign_id
 )
 INSERT INTO campaigns_deliveryentry (delivery_id, campaign_id, at, kind, detail)
 SELECT moved.id, moved.campaign_id, now(), 'late_answer',
        jsonb_build_object('was', late.state, 'reason', late.reason, 'now', 'sent')
 FROM moved JOIN late ON late.id = moved.id
-"""
+"""  # noqa: S608 - a constant
 
 
 def write(result: Result) -> bool:
@@ -205,20 +208,29 @@ def write(result: Result) -> bool:
     Writing twice is harmless: the second finds a raised token and changes nothing.
     """
     if result.suppress_workspace_id is None:
-        return _write_row(result)
+        return _write_row(result).is_ours
     with transaction.atomic():
-        is_ours = _write_row(result)
-        if is_ours:
-            suppression.add(
-                result.suppress_workspace_id,
-                email=result.suppress_email,
-                reason="hard_bounce",
-                source=f"delivery {result.delivery_id}: {result.code} {result.enhanced}".strip(),
-            )
-    return is_ours
+        written = _write_row(result)
+        if written.is_ours:
+            _suppress(result, result.suppress_workspace_id, by_hash_only=written.is_erased)
+    return written.is_ours
 
 
-def _write_row(result: Result) -> bool:
+def _suppress(result: Result, workspace_id: int, *, by_hash_only: bool) -> None:
+    """Suppress the address that bounced; of a person who was deleted meanwhile only the fingerprint stays."""
+    email = result.suppress_email
+    known = {"email_hash": addresses.fingerprint(addresses.parse(email).normalised)} if by_hash_only else {}
+    source = f"delivery {result.delivery_id}: {result.code} {result.enhanced}".strip()
+    suppression.add(workspace_id, email="" if by_hash_only else email, reason="hard_bounce", source=source, **known)
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    is_ours: bool
+    is_erased: bool = False
+
+
+def _write_row(result: Result) -> _Written:
     values = {
         "id": result.delivery_id,
         "token": result.token,
@@ -238,10 +250,11 @@ def _write_row(result: Result) -> bool:
     }
     written = database.execute(_WRITE, values)
     if written.row is None:
-        return result.state == DeliveryState.SENT and _sent_after_all(values)
-    if written.row[0] != DeliveryState.COMMITTING and result.from_states == AFTER_MARK:
-        _note_correction(result, was=str(written.row[0]))
-    return True
+        return _Written(result.state == DeliveryState.SENT and _sent_after_all(values))
+    was, is_erased = written.row
+    if was != DeliveryState.COMMITTING and result.from_states == AFTER_MARK:
+        _note_correction(result, was=str(was))
+    return _Written(is_ours=True, is_erased=is_erased)
 
 
 def _sent_after_all(values: dict[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import F
 
 from apps.campaigns import retries
 from apps.campaigns.models import Delivery
@@ -100,8 +101,10 @@ def reap(swept: Swept) -> None:
 
 def _pause_crashing(campaign_ids: set[int]) -> None:
     for campaign_id in campaign_ids:
-        crashed = Delivery.objects.filter(campaign_id=campaign_id, reason="crashed")[:CRASHED_ROWS_TO_PAUSE].count()
-        if crashed >= CRASHED_ROWS_TO_PAUSE:
+        # Those from before somebody let it go on have paused it once already.
+        crashed = Delivery.objects.filter(campaign_id=campaign_id, reason="crashed")
+        since = crashed.filter(moved_at__gte=F("campaign__moved_at"))
+        if since[:CRASHED_ROWS_TO_PAUSE].count() >= CRASHED_ROWS_TO_PAUSE:
             lifecycle.pause_for(campaign_id, reason="letters_crash")
 
 

@@ -27,6 +27,8 @@ class Suppression(models.Model):
     source = models.CharField(max_length=300, blank=True)
     # Survives a stronger reason: lifting a bounce must not forget that the person asked to stop.
     asked_to_stop = models.BooleanField(default=False, db_default=False)
+    # The source of a suppression by hand, which survives a stronger reason too: the person's undo must not lift it.
+    by_hand = models.CharField(max_length=300, null=True)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -40,12 +40,16 @@ WITH changed AS (
    WHERE contact_list_id = %(list)s AND contact_id = ANY(%(people)s) AND state <> 'unsubscribed'
   RETURNING contact_id, state AS before)
 {_RECORD}"""  # noqa: S608 - constants
+# Who has asked to stop is suppressed by hand beside that: taking the wish back must not lift what a member did.
 _SUPPRESS = f"""
 WITH new AS (
-  INSERT INTO contacts_suppression (workspace_id, email, email_hash, reason, source, asked_to_stop, created_at)
-  SELECT workspace_id, email, email_hash, 'manual', %(source)s, false, now() FROM contacts_contact
+  INSERT INTO contacts_suppression AS kept
+         (workspace_id, email, email_hash, reason, source, asked_to_stop, by_hand, created_at)
+  SELECT workspace_id, email, email_hash, 'manual', %(source)s, false, %(source)s, now() FROM contacts_contact
    WHERE workspace_id = %(workspace)s AND id = ANY(%(people)s) ORDER BY email_hash
-  ON CONFLICT (workspace_id, email_hash) DO NOTHING RETURNING email_hash),
+  ON CONFLICT (workspace_id, email_hash) DO UPDATE SET by_hand = excluded.by_hand
+   WHERE kept.reason = 'unsubscribed' AND kept.by_hand IS NULL
+  RETURNING email_hash),
 changed AS (
   SELECT person.id AS contact_id, '' AS before FROM contacts_contact person JOIN new USING (email_hash)
    WHERE person.workspace_id = %(workspace)s AND person.id = ANY(%(people)s))
@@ -72,7 +76,13 @@ WITH touched AS ({_TOUCHED}), lifted AS (
    WHERE s.workspace_id = %(workspace)s AND s.email_hash = person.email_hash
      AND s.reason = 'manual' AND NOT s.asked_to_stop
   RETURNING person.id AS contact_id),
-changed AS (SELECT contact_id, '' AS before FROM lifted)
+unmarked AS (
+  UPDATE contacts_suppression s SET by_hand = NULL
+    FROM touched t JOIN contacts_contact person ON person.id = t.contact_id
+   WHERE s.workspace_id = %(workspace)s AND s.email_hash = person.email_hash
+     AND s.reason = 'unsubscribed' AND s.by_hand IS NOT NULL
+  RETURNING person.id AS contact_id),
+changed AS (SELECT contact_id, '' AS before FROM lifted UNION ALL SELECT contact_id, '' FROM unmarked)
 {_RECORD}"""  # noqa: S608 - constants
 _UNDOS = {Kind.ADD: _UNDO_ADD, Kind.REMOVE: _UNDO_REMOVE, Kind.SUPPRESS: _UNDO_SUPPRESS}
 

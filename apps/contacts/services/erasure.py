@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from django.db import connection, transaction
 from django.db.models import Value
+from django.utils.translation import gettext as _
 
-from apps.contacts.models import ConsentEvent, Contact, Suppression
+from apps.contacts.models import ConsentEvent, Contact, Subscription, Suppression
+from apps.contacts.services import suppression
 
 ForgetPeople = Callable[[Collection[int]], None]
 FindPeople = Callable[[Collection[int]], set[int]]
@@ -56,6 +58,7 @@ def erase(workspace_id: int, contact_ids: Collection[int]) -> int:
         for hook in _forget:
             hook(ids)
         hashes = [bytes(email_hash) for _pk, email_hash, _email in found]
+        _keep_wishes(workspace_id, {pk: bytes(email_hash) for pk, email_hash, _email in found})
         Suppression.objects.filter(workspace_id=workspace_id, email_hash__in=hashes).update(email=Value(""))
         _forget_rejects(workspace_id, [email.casefold() for _pk, _hash, email in found])
         _delete_consent(ids)
@@ -67,6 +70,18 @@ def delete_untouched(contact_ids: Collection[int]) -> None:
     """Remove people nobody ever wrote to, with the record of the consent that is being taken back."""
     _delete_consent(list(contact_ids))
     Contact.objects.filter(pk__in=list(contact_ids)).delete()
+
+
+def _keep_wishes(workspace_id: int, hashes: Mapping[int, bytes]) -> None:
+    """Suppress the fingerprints of those who left a list: their consent goes, and an import may bring them again."""
+    left = Subscription.objects.filter(contact__in=hashes, state=Subscription.State.UNSUBSCRIBED)
+    for pk in left.order_by("contact").values_list("contact", flat=True).distinct():
+        suppression.add(
+            workspace_id,
+            email_hash=hashes[pk],
+            reason=Suppression.Reason.UNSUBSCRIBED,
+            source=_("had left a list when they were deleted"),
+        )
 
 
 def _forget_rejects(workspace_id: int, typed: list[str]) -> None:

@@ -34,6 +34,12 @@ ON CONFLICT (workspace_id, email_normalised) DO UPDATE SET
     OR NOT kept.attributes @> excluded.attributes
 RETURNING xmax = 0
 """
+# Whom an earlier import brought and this file names too, no single import alone has brought: undoing one of them must
+# not remove the person. Their rows are locked already, changed or not, in the order of the statement above.
+_SHARED = """
+UPDATE contacts_contact SET import_job_id = NULL
+ WHERE workspace_id = %s AND email_normalised = ANY(%s::text[]) AND import_job_id <> %s
+"""
 _SEEN = """
 INSERT INTO contacts_importseen (job_id, email_hash, line)
 SELECT %s, hash, line FROM unnest(%s::bytea[], %s::int[]) AS row(hash, line)
@@ -137,6 +143,7 @@ def _upsert(job: ImportJob, people: Sequence[Person]) -> tuple[int, int]:
     with connection.cursor() as cursor:
         cursor.execute(_PEOPLE, [job.workspace_id, job.pk, *map(list, columns)])
         is_new = [row[0] for row in cursor.fetchall()]
+        cursor.execute(_SHARED, [job.workspace_id, [one.normalised for one in people], job.pk])
     return is_new.count(True), is_new.count(False)
 
 

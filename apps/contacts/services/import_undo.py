@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.db import connection, transaction
+from django.db.models import F
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -65,7 +66,9 @@ def begin(job: ImportJob) -> None:
 
 def take_back_next(job: ImportJob, limit: int) -> bool:
     """Remove the next people whom only this import brought; return whether there is more to do."""
-    brought = list(Contact.objects.filter(import_job=job).order_by("pk").values_list("pk", flat=True)[:limit])
+    # Locked, or an edit at the same moment would be deleted unseen.
+    theirs = Contact.objects.filter(import_job=job).order_by("pk").select_for_update(of=("self",))
+    brought = list(theirs.values_list("pk", flat=True)[:limit])
     if brought:
         kept = _touched_since(job, brought)
         gone = [pk for pk in brought if pk not in kept]
@@ -83,11 +86,13 @@ def take_back_next(job: ImportJob, limit: int) -> bool:
 
 
 def _touched_since(job: ImportJob, contact_ids: list[int]) -> set[int]:
-    """Return those with whom something happened besides this import: a letter, a note, another change of consent."""
+    """Return those with whom something happened besides this import: a letter, a note, an edit, a change of consent."""
+    edited = Contact.objects.filter(pk__in=contact_ids, updated_at__gt=F("created_at"))
     events = ConsentEvent.objects.filter(contact__in=contact_ids).exclude(import_job=job)
     notes = ContactNote.objects.filter(contact__in=contact_ids)
     return (
         erasure.written_to(contact_ids)
+        | set(edited.values_list("pk", flat=True))
         | set(events.values_list("contact_id", flat=True))
         | set(notes.values_list("contact_id", flat=True))
     )

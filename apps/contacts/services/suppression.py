@@ -22,14 +22,15 @@ STRENGTH: tuple[Reason, ...] = (Reason.MANUAL, Reason.UNSUBSCRIBED, Reason.HARD_
 
 _ADD = """
 INSERT INTO contacts_suppression AS kept
-       (workspace_id, email, email_hash, reason, source, asked_to_stop, created_at)
-VALUES (%(workspace)s, %(email)s, %(hash)s, %(reason)s, %(source)s, %(asked)s, now())
+       (workspace_id, email, email_hash, reason, source, asked_to_stop, by_hand, created_at)
+VALUES (%(workspace)s, %(email)s, %(hash)s, %(reason)s, %(source)s, %(asked)s, %(by_hand)s, now())
 ON CONFLICT (workspace_id, email_hash) DO UPDATE SET
     reason = CASE WHEN {stronger} THEN excluded.reason ELSE kept.reason END,
     source = CASE WHEN {stronger} THEN excluded.source ELSE kept.source END,
     created_at = CASE WHEN {stronger} THEN excluded.created_at ELSE kept.created_at END,
     email = CASE WHEN kept.email = '' THEN excluded.email ELSE kept.email END,
-    asked_to_stop = excluded.asked_to_stop OR kept.asked_to_stop OR kept.reason = 'unsubscribed'
+    asked_to_stop = excluded.asked_to_stop OR kept.asked_to_stop OR kept.reason = 'unsubscribed',
+    by_hand = coalesce(kept.by_hand, CASE WHEN kept.reason = 'manual' THEN kept.source END, excluded.by_hand)
 RETURNING id
 """.format(stronger="array_position(%(strength)s, excluded.reason) > array_position(%(strength)s, kept.reason)")
 
@@ -62,6 +63,7 @@ def add(workspace_id: int, *, email: str = "", email_hash: bytes = b"", reason: 
         "reason": str(Reason(reason)),
         "source": source[:300],
         "asked": reason == Reason.UNSUBSCRIBED,
+        "by_hand": source[:300] if reason == Reason.MANUAL else None,
         "strength": [str(one) for one in STRENGTH],
     }
     with connection.cursor() as cursor:
@@ -85,10 +87,14 @@ def by_hand(contact: Contact, *, why: str, by: User) -> Suppression:
 def carry_over(workspace_id: int, *, from_hash: bytes, to: addresses.Address) -> None:
     """Suppress a person's new address as strongly as the old one was; a bounce stays with the old mailbox."""
     old = Suppression.objects.filter(workspace_id=workspace_id, email_hash=from_hash).first()
-    if old is None or (old.reason == Reason.HARD_BOUNCE and not old.asked_to_stop):
+    if old is None:
         return
-    reason = Reason.UNSUBSCRIBED if old.reason == Reason.HARD_BOUNCE else old.reason
-    add(workspace_id, email=to.email, reason=reason, source=old.source)
+    if old.by_hand is not None:
+        add(workspace_id, email=to.email, reason=Reason.MANUAL, source=old.by_hand)
+    if old.reason != Reason.HARD_BOUNCE:
+        add(workspace_id, email=to.email, reason=old.reason, source=old.source)
+    elif old.asked_to_stop:
+        add(workspace_id, email=to.email, reason=Reason.UNSUBSCRIBED, source=old.source)
 
 
 def is_liftable(found: Suppression) -> bool:
@@ -125,13 +131,24 @@ def remove(workspace_id: int, *, suppression_id: int, why: str = "") -> None:
 
 
 def lift_by_the_person(workspace_id: int, *, email: str = "", email_hash: bytes = b"") -> bool:
-    """Undo "unsubscribe from everything" for the person; bounces and complaints stay. Return whether one was lifted."""
+    """Undo "unsubscribe from everything" for the person, and return whether there was such a wish.
+
+    Bounces and complaints stay, and so does what a member suppressed by hand, before the wish or after it.
+    """
     _shown, email_hash = _identify(email, email_hash)
     mine = Suppression.objects.filter(workspace_id=workspace_id, email_hash=email_hash)
     with transaction.atomic():
-        lifted, _rows = mine.filter(reason=Reason.UNSUBSCRIBED).delete()
-        mine.filter(asked_to_stop=True).exclude(reason=Reason.COMPLAINT).update(asked_to_stop=False)
-    return bool(lifted)
+        kept = mine.select_for_update().first()  # a member who suppresses meanwhile waits for the end of this
+        if kept is None:
+            return False
+        if kept.reason != Reason.UNSUBSCRIBED:
+            mine.filter(asked_to_stop=True).exclude(reason=Reason.COMPLAINT).update(asked_to_stop=False)
+            return False
+        if kept.by_hand is None:
+            mine.delete()
+        else:
+            mine.update(reason=Reason.MANUAL, source=kept.by_hand, asked_to_stop=False)
+    return True
 
 
 def is_suppressed(workspace_id: int, *, email: str = "", email_hash: bytes = b"") -> bool:

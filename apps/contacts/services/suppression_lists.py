@@ -24,16 +24,19 @@ _CELLS = re.compile(r"[,;\t|]")
 
 _ADD = f"""
 WITH new AS (
-  INSERT INTO contacts_suppression (workspace_id, email, email_hash, reason, source, asked_to_stop, created_at)
-  SELECT %(workspace)s, email, hash, 'manual', %(source)s, false, now()
+  INSERT INTO contacts_suppression AS kept
+         (workspace_id, email, email_hash, reason, source, asked_to_stop, by_hand, created_at)
+  SELECT %(workspace)s, email, hash, 'manual', %(source)s, false, %(source)s, now()
     FROM unnest(%(emails)s::text[], %(hashes)s::bytea[]) AS row(email, hash) ORDER BY hash
-  ON CONFLICT (workspace_id, email_hash) DO NOTHING RETURNING email_hash),
+  ON CONFLICT (workspace_id, email_hash) DO UPDATE SET by_hand = excluded.by_hand
+   WHERE kept.reason = 'unsubscribed' AND kept.by_hand IS NULL
+  RETURNING email_hash, xmax = 0 AS is_added),
 noted AS (
   INSERT INTO contacts_consentevent ({consent.COLUMNS})
   SELECT person.workspace_id, person.id, NULL, '', 'suppressed', '', %(source)s, '', NULL, NULL, {consent.WHO}
     FROM contacts_contact person JOIN new USING (email_hash)
    WHERE person.workspace_id = %(workspace)s AND person.email_normalised = ANY(%(normalised)s::text[]))
-SELECT count(*) FROM new
+SELECT count(*) FROM new WHERE is_added
 """  # noqa: S608 - constants
 
 

@@ -50,6 +50,8 @@ class Transport(models.Model):
     per_hour = models.PositiveIntegerField(null=True, blank=True)
     per_day = models.PositiveIntegerField(null=True, blank=True)
     is_active = models.BooleanField(default=True)
+    # Its letters live on by the time it is off: nobody tries them meanwhile.
+    switched_off_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
 
     # The last test of the connection; an empty stage means that it went through.

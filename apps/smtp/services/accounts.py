@@ -5,11 +5,12 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
+from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from apps.accounts import audit
@@ -24,6 +25,9 @@ from core.secretbox import Secret
 
 MAX_LIMIT = 10_000_000
 MAX_CONNECTIONS = 100
+
+SwitchedOn = Callable[[Transport], None]
+_switched_on: list[SwitchedOn] = []
 
 
 class AccountError(EspError):
@@ -175,10 +179,26 @@ def save(transport: Transport, limits: Limits) -> Transport:
 
 
 def switch(transport: Transport, *, on: bool) -> None:
-    """Let an account carry emails, or stop it: at once, and its emails wait."""
-    Transport.objects.filter(pk=transport.pk).update(is_active=on)
-    audit.note("account_switched", workspace=transport.workspace_id, target=transport.name, on=on)
+    """Let an account carry emails, or stop it: at once, and its emails wait, however long that takes."""
+    with transaction.atomic():
+        found = Transport.objects.select_for_update().get(pk=transport.pk)
+        if on and found.switched_off_at is not None:
+            for hook in _switched_on:
+                hook(found)
+        if found.is_active != on:
+            Transport.objects.filter(pk=transport.pk).update(is_active=on, switched_off_at=None if on else Now())
+        audit.note("account_switched", workspace=transport.workspace_id, target=transport.name, on=on)
     transport.is_active = on
+
+
+def on_switched_on(hook: SwitchedOn) -> SwitchedOn:
+    """Register what a higher floor does when an account is on again, given the account as it was, still off.
+
+    Call it from an app's `ready()`; registering twice does nothing. It runs within the same transaction.
+    """
+    if hook not in _switched_on:
+        _switched_on.append(hook)
+    return hook
 
 
 def delete(transport: Transport) -> None:
@@ -239,12 +259,16 @@ def _check_server(server: Server) -> None:
         return
     if server.port not in dialing.ALLOWED_PORTS:
         raise AccountError(_("Mail is handed in on port 25, 465, 587 or 2525."), field="port")
-    try:
-        ipaddress.ip_address(server.host)
-    except ValueError:
-        return
-    if not dialing.is_public(server.host):
+    if dialing.is_this_machine(server.host) or (_is_address(server.host) and not dialing.is_public(server.host)):
         raise AccountError(private_host_words(), code="private_host", field="host")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def private_host_words() -> str:

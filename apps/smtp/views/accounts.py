@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -46,7 +46,10 @@ def detail(request: WorkspaceRequest, transport_uuid: uuid.UUID) -> HttpResponse
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: WorkspaceRequest) -> HttpResponse:
     """Add an account: an SMTP server, or one with a provider of the list."""
-    chosen = catalogue.find(request.GET.get("with", ""))
+    wanted = request.GET.get("with", "")
+    chosen = catalogue.find(wanted)
+    if wanted and chosen is None:
+        raise Http404
     form = ProviderForm(request.POST or None, provider=chosen) if chosen else SmtpForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
