@@ -111,7 +111,12 @@ def world(workspace: Workspace, owner: User, contact_list: ContactList, transpor
     )
     SenderIdentity.objects.create(workspace=workspace, name="Northlight", email="news@x.example")
     SigningKey.objects.create(
-        workspace=workspace, domain="x.example", selector="s1", algorithm="rsa-sha256", private_key="k", public_key="p"
+        workspace=workspace,
+        domain="x.example",
+        selector="s1",
+        algorithm="rsa-sha256",
+        private_key="k",
+        public_key="p" * 392,
     )
     content = ContentVersion.objects.create(workspace=workspace, content_hash="x", frozen={})
     Delivery.objects.create(

@@ -146,8 +146,9 @@ def canonical_body(body: bytes) -> bytes:
         body += b"\r\n"
     if b"\t" in body:
         body = body.replace(b"\t", b" ")
-    while b"  " in body:
-        body = body.replace(b"  ", b" ")
+    if b"  " in body:
+        start = b" " if body.startswith(b" ") else b""
+        body = start + b" ".join(filter(None, body.split(b" ")))
     if b" \r\n" in body:
         body = body.replace(b" \r\n", b"\r\n")
     if body == b"\r\n" or body.endswith(b"\r\n\r\n"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,12 +13,14 @@ from django.urls import reverse
 
 from apps.accounts.models import User, Workspace
 from apps.campaigns.models import Campaign, Delivery
-from apps.campaigns.services import claims, composing, drafts, preflight
+from apps.campaigns.services import claims, composing, dispatch, drafts, preflight
 from apps.campaigns.services.claims import Claimed
 from apps.contacts.models import ContactList
 from apps.smtp import dkim
 from apps.smtp.models import SigningKey, Transport
 from apps.smtp.services import configs, name_server, signing, signing_keys
+from core import clock
+from tests.fault_server import Fault, FaultServer
 
 MakeKey = Callable[..., SigningKey]
 
@@ -105,6 +109,47 @@ def test_an_address_in_other_letters_is_signed_too(claimed: Claimed, make_key: M
 
     assert b"d=xn--mnchen-3ya.example;" in composing.compose(claimed).data
     composing._frozen.cache_clear()
+
+
+def test_what_a_server_takes_is_verified(sending: Callable[..., Campaign], make_key: MakeKey) -> None:
+    dkimpy = pytest.importorskip("dkim", reason="dkimpy stands in requirements-dev.lock: scripts/test installs it")
+    keys = [make_key(), make_key(algorithm=dkim.ED25519)]
+    records = {f"{key.record_name}.".encode(): key.record_value.encode() for key in keys}
+    campaign = sending(1)
+    with FaultServer([Fault("dot", "451 4.3.0 not now", nth=1)]) as server:
+        relay = Transport.objects.create(
+            workspace=campaign.workspace, name="Relay", kind="smtp", host="127.0.0.1", port=server.port, tls="none"
+        )
+        Delivery.objects.update(transport=relay)
+        for _try in range(2):
+            Delivery.objects.filter(state="queued").update(due_at=clock.now() - dt.timedelta(hours=1))
+            dispatch.send_single(Delivery.objects.get().pk, started=time.monotonic())
+        (taken,) = server.letters
+
+    assert Delivery.objects.get().state == "sent" and Delivery.objects.get().attempts == 2
+    assert all(
+        dkimpy.DKIM(taken.data).verify(idx=number, dnsfunc=lambda name, timeout=5: records.get(name))
+        for number in range(2)
+    )
+
+
+def test_a_key_that_cannot_be_read_holds_the_letter_back(
+    sending: Callable[..., Campaign], make_key: MakeKey, settings: Any
+) -> None:
+    make_key()
+    signing._kept.clear()
+    campaign = sending(1)
+    settings.ENCRYPTION_KEYS = ["b3RoZXItb3RoZXItb3RoZXItb3RoZXItb3RoZXItb3Q="]
+    with FaultServer() as server:
+        relay = Transport.objects.create(
+            workspace=campaign.workspace, name="Relay", kind="smtp", host="127.0.0.1", port=server.port, tls="none"
+        )
+        Delivery.objects.update(transport=relay)
+        dispatch.send_single(Delivery.objects.get().pk, started=time.monotonic())
+        assert server.letters == []
+
+    letter = Delivery.objects.get()
+    assert (letter.state, letter.reason, letter.counted_tries) == ("queued", "account", 0)
 
 
 class TestReview:

@@ -49,6 +49,8 @@ def signatures(message: bytes) -> list[bytes]:
         (b" C \r\nD \t E\r\n\r\n\r\n", b" C\r\nD E\r\n"),  # RFC 6376 3.4.5
         (b"a\r\n\r\n  b", b"a\r\n\r\n b\r\n"),
         (b"a\t\tb  c\t d  ", b"a b c d\r\n"),
+        (b"   a\r\n", b" a\r\n"),
+        (b"  \r\n\r\n  a\r\n   b  \r\n", b"\r\n\r\n a\r\n b\r\n"),
     ],
 )
 def test_a_body_is_relaxed_as_the_rfc_says(body: bytes, canonical: bytes) -> None:
