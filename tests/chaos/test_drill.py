@@ -55,7 +55,7 @@ def test_kills_and_restarts_without_any_installation_lose_and_double_nothing(scr
     )
 
     assert told.keys() >= KEYS
-    assert (told["n"], told["kills"], told["seed"]) == (500, 8, 3)
+    assert (told["n"], told["kills"], told["restarts"], told["seed"]) == (500, 8, 4, 3)
     assert (told["lost"], told["doubled"], told["doubled_outside_window"], told["stuck"]) == (0, 0, 0, 0)
     assert (told["false_suppressions"], told["accounted"]) == (0, True)
     assert told["unconfirmed"] <= told["processes_killed"]

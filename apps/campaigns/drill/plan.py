@@ -86,6 +86,11 @@ class Plan:
         return -(-self.concurrency // self.workers)
 
     @property
+    def restarts(self) -> int:
+        """How many restarts are planned, of workers, broker and database."""
+        return self.rolling + self.restart_broker + self.restart_database
+
+    @property
     def dice(self) -> random.Random:
         """A source of chance that the seed repeats."""
         return random.Random(self.seed)  # noqa: S311 - a repeatable run, no secret

@@ -16,6 +16,7 @@ class Report:
     plan: Plan
     tally: Tally
     kills: int
+    restarts: int
     processes_killed: int
     unanswered: int
     seconds: float
@@ -45,6 +46,7 @@ class Report:
             {
                 "n": tally.n,
                 "kills": self.kills,
+                "restarts": self.restarts,
                 "lost": tally.lost,
                 "doubled": tally.doubled,
                 "doubled_outside_window": tally.doubled_outside_window,
@@ -74,6 +76,7 @@ class Report:
         said = [
             ("letters (N)", f"{tally.n}: {states}"),
             ("kills", f"{self.kills} of {self.plan.kills} planned ({self.processes_killed} processes ended)"),
+            ("restarts", f"{self.restarts} of {self.plan.restarts} planned"),
             ("lost", tally.lost),
             ("doubled", f"{tally.doubled} (policy {self.plan.policy})"),
             ("doubled outside the ambiguous window", tally.doubled_outside_window),

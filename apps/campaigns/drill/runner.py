@@ -54,6 +54,7 @@ class Run:
     say: Callable[[str], None]
     strikes: list[Strike] = field(default_factory=list)
     kills: int = 0
+    restarts: int = 0
     first_blow: float | None = None
     last_blow: float | None = None
     progress: Progress = field(default_factory=lambda: Progress("scheduled", False, {}))
@@ -94,7 +95,9 @@ class Run:
         if self.first_blow is None:
             self.first_blow = time.time()
         if self._strike(self.strikes[0].blow, dice):
-            self.kills += self.strikes.pop(0).blow in KILLS
+            is_kill = self.strikes.pop(0).blow in KILLS
+            self.kills += is_kill
+            self.restarts += not is_kill
             self.last_blow = time.time()
 
     def _strike(self, blow: Blow, dice: Random) -> bool:
@@ -115,7 +118,10 @@ class Run:
 
     def _say_progress(self) -> None:
         states = ", ".join(f"{state} {count}" for state, count in sorted(self.progress.states.items()))
-        self.say(f"{self.progress.state}: {states or 'no letters yet'}; {self.kills} of {self.plan.kills} kills")
+        restarts = f", {self.restarts} of {self.plan.restarts} restarts" if self.plan.restarts else ""
+        self.say(
+            f"{self.progress.state}: {states or 'no letters yet'}; {self.kills} of {self.plan.kills} kills{restarts}"
+        )
 
 
 def run(plan: Plan, place: Place, *, say: Callable[[str], None]) -> Report:
@@ -169,6 +175,7 @@ def _report(drill: Run, *, seconds: float) -> Report:
         plan=drill.plan,
         tally=tally,
         kills=drill.kills,
+        restarts=drill.restarts,
         processes_killed=drill.crew.processes_killed,
         unanswered=witness.unanswered,
         seconds=seconds,

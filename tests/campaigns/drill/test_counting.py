@@ -127,6 +127,7 @@ def report(plan: Plan, tally: Tally) -> Report:
         plan=plan,
         tally=tally,
         kills=1,
+        restarts=0,
         processes_killed=3,
         unanswered=0,
         seconds=2.0,
