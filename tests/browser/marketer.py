@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+
+from tests.console import is_wrong
 
 ROOT = Path(__file__).resolve().parents[2]
 # Not the browser's own name: it says that nobody sits before it, and such opens are counted as a machine's.
@@ -49,7 +51,7 @@ class Desk:
         return desk
 
     def _watch(self, page: Page) -> None:
-        page.on("console", lambda said: self._note(page, said.text) if said.type in ("error", "warning") else None)
+        page.on("console", lambda said: self._hear(page, said))
         page.on("pageerror", lambda error: self._note(page, str(error)))
         page.on("dialog", lambda dialog: (self._note(page, f"dialog: {dialog.message}"), dialog.dismiss()))
         page.on(
@@ -60,6 +62,10 @@ class Desk:
         parts = urlsplit(url)
         if parts.scheme not in ("data", "about", "blob") and parts.netloc not in self.hosts:
             self.complaints.append(f"a request to another host: {url}")
+
+    def _hear(self, page: Page, said: ConsoleMessage) -> None:
+        if said.type in ("error", "warning") and is_wrong(said.text):
+            self._note(page, said.text)
 
     def _note(self, page: Page, what: str) -> None:
         self.complaints.append(f"{urlsplit(page.url).path}: {what}")

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from apps.accounts.models import User, Workspace
 from tests.browser import axe, lived_in
 from tests.browser.walk import Stop, stops
+from tests.console import is_wrong
 from tests.test_routes import world
 
 __all__ = ["world"]
@@ -59,7 +60,7 @@ class Walker:
     def _hear(self, kind: str, text: str, url: str) -> None:
         # Chromium calls a 404 an error: the page's own, and a picture of which this world has only the row.
         is_known = "404" in text and (self._is_refusal or "/i/" in url)
-        if kind == "error" and not is_known:
+        if kind == "error" and is_wrong(text) and not is_known:
             self.note(f"console: {text}")
 
     def go(self, stop: Stop) -> Page:

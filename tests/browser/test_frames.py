@@ -179,7 +179,10 @@ def test_the_same_letters_would_act_without_the_policy(browser: Browser, live_se
             page.goto(f"{live_server}/bare")
             for target in page.locator("#go").all():
                 target.click(timeout=3000, no_wait_after=True)
-            page.wait_for_timeout(200)
+            for _moment in range(30):
+                if watch.deeds:
+                    break
+                page.wait_for_timeout(50)
         except BrowserError as error:  # it has gone elsewhere meanwhile
             assert "navigat" in str(error) or "destroyed" in str(error)
         if watch.deeds:

@@ -14,6 +14,7 @@ from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from apps.accounts.models import User
+from tests.console import is_wrong
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -58,8 +59,12 @@ def open_page(browser: Browser, live_server: object, complaints: Complaints) -> 
     contexts: list[BrowserContext] = []
     base = str(live_server)
 
+    def hear(text: str) -> None:
+        if is_wrong(text):
+            complaints.append(text)
+
     def listen(page: Page) -> None:
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("console", lambda said: hear(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
             "request",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
 from django.test import Client
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from apps.accounts.models import User, Workspace
 from apps.campaigns.models import Campaign
@@ -89,6 +90,48 @@ def test_the_palette_by_keyboard_alone(open_page: OpenPage, owner: User, goods: 
         page.keyboard.press("Enter")
     expect(page.locator("h1")).to_contain_text("Claire Fontaine")
     assert complaints == []
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_a_question_that_a_newer_one_replaces_is_no_failure(
+    open_page: OpenPage, owner: User, goods: None, complaints: Complaints
+) -> None:
+    page = open_page("/w/northlight/contacts/", user=owner)
+    hung: list[Route] = []
+    page.route("**/find/?q=nov", lambda route: hung.append(route))
+
+    with page.expect_event("console", lambda said: said.text.startswith("htmx:sendAbort")):
+        page.keyboard.press("Control+k")
+        with page.expect_request("**/find/?q=nov"):
+            page.keyboard.type("nov")
+        page.keyboard.type("ember")
+
+    expect(page.locator("#found a")).to_have_text([re.compile("November roast")])
+    expect(page.locator(".htmx-request")).to_have_count(0)
+    expect(page.locator("[data-request-failed]")).to_have_count(0)
+    assert (len(hung), complaints) == (1, [])
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_a_late_answer_leaves_the_arrows_where_they_are(open_page: OpenPage, owner: User, goods: None) -> None:
+    page = open_page("/w/northlight/contacts/", user=owner)
+    late: list[Route] = []
+    page.keyboard.press("Control+k")
+    page.keyboard.type("clair")
+    expect(page.locator("#found a")).to_contain_text(["Claire Fontaine"])
+    page.route("**/find/?q=claire", lambda route: late.append(route))
+    with page.expect_request("**/find/?q=claire"):
+        page.keyboard.type("e")
+
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#found a").first).to_be_focused()
+    with page.expect_response("**/find/?q=claire"):
+        late[0].continue_()
+
+    expect(page.locator(".htmx-request")).to_have_count(0)
+    expect(page.locator("#found a").first).to_be_focused()
 
 
 @pytest.mark.browser
