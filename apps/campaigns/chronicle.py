@@ -22,6 +22,8 @@ _LOOKS = {
     "resumed": ("sent", "play"),
     "reset": ("waiting", "rotate-cw"),
     "stalled": ("failed", "octagon-alert"),
+    "failed": ("failed", "octagon-alert"),
+    "does_not_add_up": ("failed", "octagon-alert"),
     "cancelled": ("failed", "ban"),
     "retried": ("sent", "rotate-cw"),
     "resent": ("waiting", "rotate-cw"),
@@ -74,6 +76,10 @@ def _words(entry: CampaignEntry) -> tuple[str, str]:
             return _by(who, _("Nothing moved, so %(who)s set it going again"), nobody), _reset(entry)
         case "stalled":
             return _("It stopped"), _("It was set going three times and no email moved.")
+        case "failed":
+            return _("It could not be prepared"), _("Nobody got it, and what was prepared is cancelled.")
+        case "does_not_add_up":
+            return _("It cannot close"), _("Its emails do not make its audience.")
         case "cancelled":
             return (
                 _by(who, _("%(who)s cancelled the rest"), _("The rest was cancelled")),

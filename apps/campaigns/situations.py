@@ -43,7 +43,9 @@ def of(campaign: Campaign, account: Account, pace: Pace) -> Situation | None:
         case CampaignState.STALLED:
             return _stalled(account)
         case CampaignState.FAILED:
-            return Situation("bad", _("It could not be prepared, and nothing was sent."), campaign.state_reason, HEALTH)
+            return _failed()
+        case CampaignState.SENDING | CampaignState.PAUSED | CampaignState.STALLED if _is_open(campaign, account):
+            return _does_not_add_up(campaign, account)
         case CampaignState.PAUSED:
             return _paused(campaign, account)
         case CampaignState.CANCELLED if account.pending:
@@ -60,6 +62,28 @@ def of(campaign: Campaign, account: Account, pace: Pace) -> Situation | None:
                 next_due_at=pace.next_due_at,
             )
     return None
+
+
+def _failed() -> Situation:
+    detail = _(
+        "We tried four times to freeze its audience, each time for half an hour. Everything that was prepared is "
+        "cancelled. The health check and the log of the workers say what stood in the way; then copy it and send the copy."
+    )
+    return Situation("bad", _("It could not be prepared, and nobody got it."), detail, HEALTH)
+
+
+def _is_open(campaign: Campaign, account: Account) -> bool:
+    return not account.pending and not account.adds_up and campaign.finished_at is None
+
+
+def _does_not_add_up(campaign: Campaign, account: Account) -> Situation:
+    title = _("It cannot close: its emails do not make its audience.")
+    detail = _(
+        "%(total)s people were in its audience when it was frozen, and there are %(parts)s emails. Rows of the database "
+        "were changed by somebody else. Compare it with a backup:"
+    )
+    words = {"total": grouped(account.total), "parts": grouped(account.letters)}
+    return Situation("bad", title, detail % words, f"manage.py account {campaign.pk}")
 
 
 def _held_by_account(campaign: Campaign) -> Situation | None:

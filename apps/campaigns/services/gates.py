@@ -27,9 +27,10 @@ CAMPAIGN_OPEN = """(d.kind <> 'campaign' OR EXISTS (
     SELECT 1 FROM campaigns_campaign k WHERE k.id = d.campaign_id AND k.state = 'sending'))"""
 
 # After a restore nothing leaves until an operator says so (`restore_guard`). A table that was made anew has another
-# number than the one its row was written in, so the statement that would begin a letter sees a restore by itself.
-THAWED = """NOT EXISTS (
-    SELECT 1 FROM instance_epoch e WHERE e.frozen_at IS NOT NULL OR e.own_table <> e.tableoid::bigint)"""
+# number than the one its row was written in, so the statement that would begin a letter sees a restore by itself; while
+# tables are filled one by one, the row may not be there yet, and without it the gate is shut.
+THAWED = """EXISTS (
+    SELECT 1 FROM instance_epoch e WHERE e.id = 1 AND e.frozen_at IS NULL AND e.own_table = e.tableoid::bigint)"""
 
 # Switching an account off stops what waits for it at once.
 ACCOUNT_ON = "EXISTS (SELECT 1 FROM smtp_transport t WHERE t.id = d.transport_id AND t.is_active)"

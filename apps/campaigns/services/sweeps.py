@@ -130,12 +130,13 @@ def _cancel_remainders() -> int:
             # certainly not sent, and it never will be.
             f"""WITH rest AS (SELECT d.id, k.state FROM campaigns_delivery d
                              JOIN campaigns_campaign k ON k.id = d.campaign_id
-                             WHERE (k.state = 'cancelled' OR k.finished_at > now() - interval '30 days')
+                             WHERE (k.state IN ('cancelled', 'failed') OR k.finished_at > now() - interval '30 days')
                                AND d.kind = 'campaign' AND d.state = 'queued'
                              LIMIT %s FOR UPDATE OF d SKIP LOCKED)
                UPDATE campaigns_delivery d SET moved_at = now(), rung_at = NULL,
-                      state = {unsent("CASE WHEN rest.state = 'cancelled' THEN 'cancelled' ELSE 'failed' END")},
-                      reason = CASE WHEN rest.state = 'cancelled' THEN 'campaign_cancelled' ELSE 'too_late' END
+                      state = {unsent("CASE WHEN rest.state IN ('cancelled', 'failed') THEN 'cancelled' ELSE 'failed' END")},
+                      reason = CASE rest.state WHEN 'cancelled' THEN 'campaign_cancelled'
+                                          WHEN 'failed' THEN 'not_prepared' ELSE 'too_late' END
                FROM rest WHERE d.id = rest.id""",  # noqa: S608 - a constant
             [REAP_LIMIT * 4],
         )
