@@ -67,7 +67,7 @@ def of(campaign: Campaign, account: Account, pace: Pace) -> Situation | None:
 def _failed() -> Situation:
     detail = _(
         "We tried four times to freeze its audience, each time for half an hour. Everything that was prepared is "
-        "cancelled. The health check and the log of the workers say what stood in the way; then copy it and send the copy."
+        "cancelled. The health check and the log of the workers say what stood in the way; then send a copy of it."
     )
     return Situation("bad", _("It could not be prepared, and nobody got it."), detail, HEALTH)
 
@@ -79,8 +79,8 @@ def _is_open(campaign: Campaign, account: Account) -> bool:
 def _does_not_add_up(campaign: Campaign, account: Account) -> Situation:
     title = _("It cannot close: its emails do not make its audience.")
     detail = _(
-        "%(total)s people were in its audience when it was frozen, and there are %(parts)s emails. Rows of the database "
-        "were changed by somebody else. Compare it with a backup:"
+        "%(total)s people were in its audience at the freeze, and there are %(parts)s emails. Rows in the database "
+        "were changed beside us. Compare it with a backup:"
     )
     words = {"total": grouped(account.total), "parts": grouped(account.letters)}
     return Situation("bad", title, detail % words, f"manage.py account {campaign.pk}")

@@ -331,7 +331,9 @@ def test_a_campaign_that_cannot_be_prepared_fails_in_the_end_and_nothing_of_it_i
     assert CampaignEntry.objects.filter(kind="failed", campaign=campaign).count() == 1
 
 
-def test_a_slice_forgives_earlier_resets(make_campaign: Callable[..., Campaign], make_contact: Callable[..., Any]) -> None:
+def test_a_slice_forgives_earlier_resets(
+    make_campaign: Callable[..., Campaign], make_contact: Callable[..., Any]
+) -> None:
     make_contact("reader@example.com")
     campaign = make_campaign(resets=3)
 

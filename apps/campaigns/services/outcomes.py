@@ -184,8 +184,8 @@ WHERE d.id = n.id AND d.token = %(token)s AND d.state = ANY(%(from_states)s)
 RETURNING n.was, {ERASED}
 """  # noqa: S608 - a constant
 
-# The server's yes is certain whatever the row says meanwhile: it was put back and perhaps begun again, or closed. After a
-# fail-over that lost the last commits the row's token may even be lower, and its number may be another letter's: the
+# The server's yes is certain whatever the row says meanwhile: it was put back and perhaps begun again, or closed. After
+# a fail-over that lost the last commits the row's token may even be lower, and its number may be another letter's: the
 # Message-ID tells which letter was taken, where it is known (results of older versions waited without it).
 _SENT_AFTER_ALL = f"""
 WITH late AS (

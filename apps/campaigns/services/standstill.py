@@ -37,7 +37,7 @@ def wake(campaign_id: int) -> bool:
 
 
 def give_up(campaign_id: int, *, reason: str) -> bool:
-    """Fail a campaign whose audience cannot be frozen: nobody got it, and what was prepared is cancelled by the sweep."""
+    """Fail a campaign whose audience cannot be frozen: nobody got it, and what was prepared the sweep cancels."""
     moved = Campaign.objects.filter(pk=campaign_id, state=CampaignState.PREPARING).update(
         state=CampaignState.FAILED, state_reason=reason, moved_at=Now()
     )

@@ -142,7 +142,10 @@ def note_open_accounts() -> list[OpenAccount]:
     for one in noted:
         history.note(one.campaign_id, "does_not_add_up", audience=one.audience, letters=one.letters)
         log.critical(
-            "Campaign %d cannot close: its audience is %d, its letters are %d", one.campaign_id, one.audience, one.letters
+            "Campaign %d cannot close: its audience is %d, its letters are %d",
+            one.campaign_id,
+            one.audience,
+            one.letters,
         )
     return noted
 

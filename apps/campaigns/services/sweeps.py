@@ -134,7 +134,7 @@ def _cancel_remainders() -> int:
                                AND d.kind = 'campaign' AND d.state = 'queued'
                              LIMIT %s FOR UPDATE OF d SKIP LOCKED)
                UPDATE campaigns_delivery d SET moved_at = now(), rung_at = NULL,
-                      state = {unsent("CASE WHEN rest.state IN ('cancelled', 'failed') THEN 'cancelled' ELSE 'failed' END")},
+                      state = {unsent("CASE WHEN rest.state = 'finished' THEN 'failed' ELSE 'cancelled' END")},
                       reason = CASE rest.state WHEN 'cancelled' THEN 'campaign_cancelled'
                                           WHEN 'failed' THEN 'not_prepared' ELSE 'too_late' END
                FROM rest WHERE d.id = rest.id""",  # noqa: S608 - a constant
