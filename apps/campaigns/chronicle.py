@@ -69,11 +69,16 @@ def _words(entry: CampaignEntry) -> tuple[str, str]:
         case "paused":
             return _by(who, _("%(who)s paused it"), _("It was paused")), _paused(entry)
         case "resumed":
-            came = entry.detail.get("reason") == "worker_came"
-            return _by(who, _("%(who)s let it go on"), _("It went on")), _("A mail worker has started.") if came else ""
+            why = {
+                "worker_came": _("A mail worker has started."),
+                "account_well": _("Its sending account works again."),
+            }
+            return _by(who, _("%(who)s let it go on"), _("It went on")), why.get(str(entry.detail.get("reason")), "")
         case "reset":
             nobody = _("Nothing moved, so we set it going again")
             return _by(who, _("Nothing moved, so %(who)s set it going again"), nobody), _reset(entry)
+        case "stalled" if entry.detail.get("reason") == "account":
+            return _("It stopped"), _("Its sending account is switched off or in trouble. It goes on by itself.")
         case "stalled":
             return _("It stopped"), _("It was set going three times and no email moved.")
         case "failed":

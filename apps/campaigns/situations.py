@@ -40,6 +40,8 @@ def grouped(count: int) -> str:
 def of(campaign: Campaign, account: Account, pace: Pace) -> Situation | None:
     """Return what a person should know about a campaign that is under way; None while all goes well."""
     match campaign.state:
+        case CampaignState.STALLED if campaign.state_reason == "account":
+            return _held_by_account(campaign) or Situation("calm", _("Its sending account works again. It goes on."))
         case CampaignState.STALLED:
             return _stalled(account)
         case CampaignState.FAILED:

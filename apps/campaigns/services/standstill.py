@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from apps.campaigns.models import Campaign
 from apps.campaigns.services import history
 from apps.campaigns.services.lifecycle import SWEEP, forget_rings, wait_longer
+from apps.campaigns.services.gates import THAWED
 from apps.campaigns.states import CampaignState
+from apps.smtp.services import breaker
 from core import jobs
+
+ACCOUNT = "account"
+"""The reason of a campaign that stalled because its sending account carries nothing."""
 
 
 def stall(campaign_id: int, *, reason: str) -> bool:
@@ -22,7 +27,7 @@ def stall(campaign_id: int, *, reason: str) -> bool:
     return bool(moved)
 
 
-def wake(campaign_id: int) -> bool:
+def wake(campaign_id: int, *, reason: str = "worker_came") -> bool:
     """Let a stalled campaign go on by itself, because something that may carry it has come up since."""
     with transaction.atomic():
         wait_longer(campaign_id)
@@ -30,7 +35,7 @@ def wake(campaign_id: int) -> bool:
             state=CampaignState.SENDING, state_reason="", resets=0, moved_at=Now()
         )
         if moved:
-            history.note(campaign_id, "resumed", reason="worker_came")
+            history.note(campaign_id, "resumed", reason=reason)
             forget_rings(campaign_id)
             jobs.ring(SWEEP)
     return bool(moved)
@@ -45,3 +50,35 @@ def give_up(campaign_id: int, *, reason: str) -> bool:
         history.note(campaign_id, "failed", reason=reason)
         jobs.ring(SWEEP)
     return bool(moved)
+
+
+_TROUBLED = breaker.TROUBLED.format("k.transport_id")
+
+
+def look_at_accounts() -> tuple[int, int]:
+    """Stall the campaigns whose account is off or in trouble, and wake those whose account is well again.
+
+    This says how a campaign stands; what holds its letters is the account itself (`gates.STALLED_FOR_ACCOUNT`). So one
+    letter may still go now and then to see whether the account works, and what is in hand ends as it ends.
+
+    Returns how many stalled and how many went on.
+    """
+    stalled = sum(
+        stall(one, reason=ACCOUNT)
+        for one in _find(
+            f"""k.state = 'sending' AND {_TROUBLED} AND EXISTS (
+                SELECT 1 FROM campaigns_delivery d WHERE d.campaign_id = k.id AND d.kind = 'campaign'
+                AND d.state = 'queued')"""
+        )
+    )
+    woken = sum(
+        wake(one, reason="account_well")
+        for one in _find(f"k.state = 'stalled' AND k.state_reason = '{ACCOUNT}' AND NOT {_TROUBLED}")
+    )
+    return stalled, woken
+
+
+def _find(which: str) -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT k.id FROM campaigns_campaign k WHERE {which} AND {THAWED} ORDER BY k.id")  # noqa: S608
+        return [row[0] for row in cursor.fetchall()]

@@ -11,8 +11,8 @@ from django.db.models import F
 
 from apps.campaigns import retries
 from apps.campaigns.models import Delivery
-from apps.campaigns.services import batching, certificates, dispatch, lifecycle
-from apps.campaigns.services.gates import unsent
+from apps.campaigns.services import batching, certificates, dispatch, lifecycle, standstill
+from apps.campaigns.services.gates import GOES, unsent
 from apps.campaigns.states import Policy
 from apps.smtp.services import breaker
 from core import jobs, pulses, queues
@@ -38,6 +38,8 @@ class Swept:
     rung_campaigns: int = 0
     cancelled: int = 0
     finished: int = 0
+    stalled: int = 0
+    woken: int = 0
 
 
 def sweep() -> Swept | None:
@@ -52,6 +54,7 @@ def sweep() -> Swept | None:
         reap(swept)
         swept.lost_rings = _forget_lost_rings(queue_is_empty=queue_is_empty)
         swept.cancelled = _cancel_remainders()
+    swept.stalled, swept.woken = standstill.look_at_accounts()
     _ring_campaigns(swept)
     _ring_letters(swept)
     _finish(swept)
@@ -163,7 +166,7 @@ def _ring_campaigns(swept: Swept) -> None:
 
 def _ring_letters(swept: Swept) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT id FROM campaigns_campaign WHERE state = 'sending' ORDER BY id")
+        cursor.execute(f"SELECT k.id FROM campaigns_campaign k WHERE {GOES} ORDER BY k.id")  # noqa: S608 - a constant
         sending = [row[0] for row in cursor.fetchall()]
     for campaign_id in sending:
         swept.rung_batches += dispatch.ring_batches(campaign_id)
