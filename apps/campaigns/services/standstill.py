@@ -7,8 +7,8 @@ from django.db.models.functions import Now
 
 from apps.campaigns.models import Campaign
 from apps.campaigns.services import history
-from apps.campaigns.services.lifecycle import SWEEP, forget_rings, wait_longer
 from apps.campaigns.services.gates import THAWED
+from apps.campaigns.services.lifecycle import SWEEP, forget_rings, wait_longer
 from apps.campaigns.states import CampaignState
 from apps.smtp.services import breaker
 from core import jobs
@@ -68,7 +68,7 @@ def look_at_accounts() -> tuple[int, int]:
         for one in _find(
             f"""k.state = 'sending' AND {_TROUBLED} AND EXISTS (
                 SELECT 1 FROM campaigns_delivery d WHERE d.campaign_id = k.id AND d.kind = 'campaign'
-                AND d.state = 'queued')"""
+                AND d.state = 'queued')"""  # noqa: S608 - constants
         )
     )
     woken = sum(

@@ -163,7 +163,8 @@ def wake() -> int:
         return 0
     with connection.cursor() as cursor:
         cursor.execute(
-            """SELECT k.id FROM campaigns_campaign k WHERE k.state = 'stalled' AND k.state_reason <> 'account' AND EXISTS (
+            """SELECT k.id FROM campaigns_campaign k WHERE k.state = 'stalled' AND k.state_reason <> 'account'
+               AND EXISTS (
                  SELECT 1 FROM core_workerprocess p WHERE p.started_at > k.moved_at AND p.queues LIKE '%email%'
                    AND p.seen_at > now() - interval '2 minutes')"""
         )
