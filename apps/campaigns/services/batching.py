@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import connection
 
 from apps.campaigns.services import pacing
+from apps.campaigns.services.gates import GOES
 from apps.smtp.services import breaker
 
 SINGLE = "apps.campaigns.tasks.send_single_email"
@@ -25,17 +26,17 @@ def admit(batch_id: int) -> list[int]:
         return []
     with connection.cursor() as cursor:
         cursor.execute(
-            """WITH room AS (
+            f"""WITH room AS (
                  SELECT greatest(0, %(bound)s - count(*)) AS n FROM campaigns_delivery
                  WHERE batch_id = %(batch)s AND state = 'queued' AND rung_at IS NOT NULL
                ), due AS (
                  SELECT d.id FROM campaigns_delivery d JOIN campaigns_campaign k ON k.id = d.campaign_id
                  WHERE d.batch_id = %(batch)s AND d.state = 'queued' AND d.due_at <= now() AND d.rung_at IS NULL
-                   AND k.state = 'sending'
+                   AND {GOES}
                    AND EXISTS (SELECT 1 FROM smtp_transport t WHERE t.id = d.transport_id AND t.is_active)
                  ORDER BY d.id LIMIT (SELECT least(n, %(room)s) FROM room) FOR UPDATE OF d SKIP LOCKED
                )
-               UPDATE campaigns_delivery d SET rung_at = now() FROM due WHERE d.id = due.id RETURNING d.id""",
+               UPDATE campaigns_delivery d SET rung_at = now() FROM due WHERE d.id = due.id RETURNING d.id""",  # noqa: S608 - a constant
             {"batch": batch_id, "bound": settings.LIMITS.max_rung, "room": room},
         )
         return sorted(row[0] for row in cursor.fetchall())
