@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError
+from django.db.models.functions import Now
 
 from apps.campaigns.models import Batch, Campaign, Delivery
 from apps.campaigns.rendering import RenderError
@@ -18,6 +19,7 @@ from apps.contacts.models import Suppression
 from apps.smtp.models import Throttle, Transport
 from apps.smtp.pool import connections
 from core import database, worker
+from core.models import InstanceEpoch
 from tests.campaigns.conftest import letters
 from tests.fault_server import Fault, FaultServer
 
@@ -105,7 +107,7 @@ def test_what_goes_alone_is_rung_and_the_rest_is_carried(sending: Sending, rings
     assert rings == [(batching.SINGLE, (letters(campaign)[1].pk,))]
 
 
-@pytest.mark.parametrize("fields", [{"per_hour": 1000}, {"kind": "provider"}])
+@pytest.mark.parametrize("fields", [{"per_hour": 1000}, {"kind": "provider", "provider": "postmark", "host": "", "port": 587}])
 def test_an_account_with_limits_or_an_api_is_fanned_out(sending: Sending, rings: Rings, fields: dict[str, Any]) -> None:
     campaign = sending(3)
     with FaultServer() as server:
@@ -133,15 +135,13 @@ def test_a_finished_batch_rings_the_campaigns_next(sending: Sending, rings: Ring
 def test_a_batch_of_which_nothing_can_move_is_not_rung_in_a_circle(sending: Sending, rings: Rings) -> None:
     sending(2)
     assert batching.next_batches(Campaign.objects.get().pk) == [Batch.objects.get().pk]
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE instance_epoch SET frozen_at = now()")
-    try:
+    InstanceEpoch.objects.update_or_create(id=1, defaults={"own_table": 1, "frozen_at": Now()})
+    with FaultServer() as server:
+        through(server)
+
         assert send() == 0
-        assert rings == []
-        assert batching.next_batches(Campaign.objects.get().pk) == []
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("UPDATE instance_epoch SET frozen_at = NULL")
+    assert rings == []
+    assert batching.next_batches(Campaign.objects.get().pk) == []
 
 
 def test_open_batches_are_bounded(sending: Sending, settings: Any) -> None:
@@ -328,8 +328,8 @@ def test_at_the_soft_limit_everything_unmarked_goes_back_and_is_rung(
     struck: list[bool] = []
 
     def strike() -> None:
-        os.kill(os.getpid(), signal.SIGUSR1)
         struck.append(True)
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
 
     in_the_middle(monkeypatch, strike)
     with FaultServer([Fault("rcpt", "hang", nth=30)]) as server:
@@ -366,7 +366,7 @@ def test_a_soft_limit_before_any_mark_gives_everything_back_and_rings_it(
     campaign = sending(10)
 
     def struck(_claimed: Any) -> Any:
-        os.kill(os.getpid(), signal.SIGUSR1)
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
         time.sleep(0)
         raise AssertionError("the limit did not strike")
 
