@@ -234,7 +234,7 @@ def test_one_heartbeat_renews_all_letters_of_a_process(sending: Sending) -> None
 
 def test_a_batchs_letters_that_may_not_go_are_closed_with_their_reasons(sending: Sending) -> None:
     campaign = sending(4)
-    one, two, three, four = letters(campaign)
+    one, two, three, _ = letters(campaign)
     Suppression.objects.create(workspace_id=one.workspace_id, email_hash=one.email_hash, reason="manual")
     Subscription.objects.filter(contact_id=two.contact_id).update(state="unsubscribed")
     sql(f"UPDATE campaigns_delivery SET expires_at = now() WHERE id = {three.pk}")

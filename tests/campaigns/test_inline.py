@@ -107,7 +107,9 @@ def test_what_goes_alone_is_rung_and_the_rest_is_carried(sending: Sending, rings
     assert rings == [(batching.SINGLE, (letters(campaign)[1].pk,))]
 
 
-@pytest.mark.parametrize("fields", [{"per_hour": 1000}, {"kind": "provider", "provider": "postmark", "host": "", "port": 587}])
+@pytest.mark.parametrize(
+    "fields", [{"per_hour": 1000}, {"kind": "provider", "provider": "postmark", "host": "", "port": 587}]
+)
 def test_an_account_with_limits_or_an_api_is_fanned_out(sending: Sending, rings: Rings, fields: dict[str, Any]) -> None:
     campaign = sending(3)
     with FaultServer() as server:

@@ -191,9 +191,7 @@ def test_what_changes_while_the_letter_travels_stops_the_dot(sending: Sending, c
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("stage", ["dot", "rcpt"])
-def test_every_attempt_carries_the_same_message_id_and_return_path(
-    sending: Sending, carry: Carry, stage: str
-) -> None:
+def test_every_attempt_carries_the_same_message_id_and_return_path(sending: Sending, carry: Carry, stage: str) -> None:
     campaign = sending(1)
     (letter,) = letters(campaign)
     seen: list[tuple[str, str]] = []

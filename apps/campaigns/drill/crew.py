@@ -56,7 +56,11 @@ class Crew:
             data_dir=place.folder, host="", web_port=0, inbox_port=0, tier=tier, environment=place.environment
         )
         limits = plan.limits
-        stop = (StopStep(signal.SIGTERM, limits.stop_of(plan.delivery) + 5), StopStep(signal.SIGQUIT, limits.soft_shutdown + 5), KILL)
+        stop = (
+            StopStep(signal.SIGTERM, limits.stop_of(plan.delivery) + 5),
+            StopStep(signal.SIGQUIT, limits.soft_shutdown + 5),
+            KILL,
+        )
         self._specs: dict[str, ChildSpec] = {
             spec.name: replace(spec, stop=stop)
             for spec in (*processes.mail_workers(), processes.default_worker(), processes.beat())

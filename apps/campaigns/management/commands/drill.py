@@ -58,7 +58,17 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the drill and end with its status."""
         seed = options["seed"] if options["seed"] is not None else random.SystemRandom().randrange(1_000_000)
-        names = ("letters", "kills", "rolling", "restart_broker", "restart_database", "concurrency", "policy", "script", "tier")
+        names = (
+            "letters",
+            "kills",
+            "rolling",
+            "restart_broker",
+            "restart_database",
+            "concurrency",
+            "policy",
+            "script",
+            "tier",
+        )
         plan = Plan(**{name: options[name] for name in names}, clock=options["clock"], seed=seed)
         try:
             plan.check()
