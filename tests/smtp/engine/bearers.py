@@ -24,7 +24,7 @@ class ListBearer:
         self.marked: list[list[Parcel]] = []
         self.settled: list[Settled] = []
         self.stop_after: int | None = None
-        self._mark = mark
+        self.answer = mark
 
     def next(self, room: int) -> Sequence[Parcel]:
         assert room > 0
@@ -39,7 +39,7 @@ class ListBearer:
     def mark(self, parcels: Sequence[Parcel]) -> Sequence[bool]:
         assert parcels
         self.marked.append(list(parcels))
-        return self._mark(parcels) if self._mark else [True] * len(parcels)
+        return self.answer(parcels) if self.answer else [True] * len(parcels)
 
     def settle(self, settled: Sequence[Settled]) -> None:
         assert settled
