@@ -7,7 +7,7 @@ from django.db import connection
 
 from apps.campaigns.services import pacing
 from apps.campaigns.services.gates import ACCOUNT_OPEN
-from apps.campaigns.services.grouped_claims import INLINE
+from apps.campaigns.services.grouped_claims import CARRIES, INLINE
 from apps.smtp.services import breaker
 
 SINGLE = "apps.campaigns.tasks.send_single_email"
@@ -91,13 +91,25 @@ _OPEN = {
 }
 
 
+def _mode_of(campaign_id: int) -> str:
+    """Return how a campaign's letters are handed out: what cannot be carried inline is fanned out in every tier."""
+    if settings.DELIVERY != "inline":
+        return "fan-out"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT 1 FROM campaigns_campaign k WHERE k.id = %s AND {CARRIES.format('k.transport_id')}",  # noqa: S608
+            [campaign_id],
+        )
+        return "inline" if cursor.fetchone() else "fan-out"
+
+
 def next_batches(campaign_id: int) -> list[int]:
     """Note and return the batches of a campaign to ring now: those with due, unrung letters, up to the bound.
 
     A campaign keeps a bounded number of batches open, so that pause bites at once. None while its account is switched
     off, in trouble, or has used up its limits.
     """
-    limits, mode = settings.LIMITS, settings.DELIVERY
+    limits, mode = settings.LIMITS, _mode_of(campaign_id)
     patience, bound = (
         (limits.ring_patience, limits.inline_rung_batches)
         if mode == "inline"

@@ -22,13 +22,13 @@ from core import database
 
 # An account whose letters a batch carries itself. One with limits hands out places one by one, at the pace of the
 # pacer; one that is shut lets a single letter try; and a provider's API takes one letter a request.
-_CARRIES = """EXISTS (
+CARRIES = """EXISTS (
     SELECT 1 FROM smtp_transport own LEFT JOIN smtp_throttle its ON its.transport_id = own.id
     WHERE own.id = {} AND own.kind <> 'provider' AND its.closed_until IS NULL
       AND num_nonnulls(own.per_second, own.per_minute, own.per_hour, own.per_day) = 0)"""
 # A letter that was in hand when its process died goes alone from then on: if it is the one that kills, it kills
 # nobody beside it, and the others are not blamed a second time for where they were.
-INLINE = f"(d.crash_count = 0 AND {_CARRIES.format('d.transport_id')})"
+INLINE = f"(d.crash_count = 0 AND {CARRIES.format('d.transport_id')})"
 
 ACCOUNTS = f"""
 SELECT DISTINCT d.transport_id FROM campaigns_delivery d
@@ -40,7 +40,7 @@ BEGIN_SLICE = f"""
 WITH due AS MATERIALIZED (
   SELECT d.id FROM campaigns_delivery d
   WHERE d.batch_id = %(batch)s AND d.transport_id = %(account)s AND d.rung_at IS NULL AND d.crash_count = 0
-    AND {_CARRIES.format("%(account)s")} AND {MAY_BEGIN}
+    AND {CARRIES.format("%(account)s")} AND {MAY_BEGIN}
   ORDER BY d.due_at LIMIT %(slice)s FOR UPDATE OF d SKIP LOCKED
 )
 UPDATE campaigns_delivery d SET {BEGUN}
