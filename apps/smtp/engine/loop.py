@@ -225,6 +225,8 @@ class Engine:
         ready = [(channel, letter) for channel, letter in ready if self._has_time(channel, letter)]
         if not ready:
             return
+        # First what is known of the letters before: a kill from here on leaves in doubt only those marked now.
+        self._settle()
         for _, letter in ready:
             self._desk.in_doubt[id(letter)] = letter
         # Counted from before the mark: a pause inside it, after its commit, is as dangerous as one behind it.
