@@ -46,6 +46,7 @@ urlpatterns = [
     path("campaigns/<int:campaign_id>/audience/people/", judged.show, name="judged"),
     path("campaigns/<int:campaign_id>/content/", content.edit, name="content"),
     path("campaigns/<int:campaign_id>/content/sample/", content.sample, name="sample"),
+    path("campaigns/<int:campaign_id>/content/take-back/", content.take_back, name="take_back"),
     path("campaigns/<int:campaign_id>/content/footer/", review.footer, name="footer"),
     path("campaigns/<int:campaign_id>/reader/", content.reader, name="reader"),
     path("campaigns/<int:campaign_id>/preview/", reading.preview, name="preview"),
@@ -79,6 +80,7 @@ urlpatterns = [
     path("templates/<uuid:template_uuid>/reader/", templates.reader, name="template_reader"),
     path("templates/<uuid:template_uuid>/preview/", templates.preview, name="template_preview"),
     path("templates/<uuid:template_uuid>/use/", templates.use, name="template_use"),
+    path("templates/<uuid:template_uuid>/take-back/", templates.take_back, name="template_take_back"),
     path("templates/<uuid:template_uuid>/duplicate/", templates.duplicate, name="template_duplicate"),
     path("templates/<uuid:template_uuid>/delete/", templates.delete, name="template_delete"),
 ]

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from django.db import connection
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from apps.smtp.config import TransportConfig
 from apps.smtp.models import Throttle, Transport
@@ -31,7 +31,10 @@ def check_accounts(context: Context) -> Result:
         return Result(Status.OK, _("No sending account is switched on."))
     broken = {**_stopped(accounts), **_unreachable(accounts)}
     if not broken:
-        return Result(Status.OK, _("%(count)d accounts would carry an email now.") % {"count": len(accounts)})
+        words = ngettext(
+            "%(count)d account would carry an email now.", "%(count)d accounts would carry an email now.", len(accounts)
+        )
+        return Result(Status.OK, words % {"count": len(accounts)})
     lines = [f"{account.name} ({account.pk}): {broken[account.pk]}" for account in accounts if account.pk in broken]
     # While another one works, only some letters wait.
     status = Status.CRITICAL if len(broken) == len(accounts) else Status.WARNING
@@ -41,7 +44,11 @@ def check_accounts(context: Context) -> Result:
 
 def _stopped(accounts: list[Transport]) -> dict[int, str]:
     troubled = Throttle.objects.filter(transport__in=accounts, trouble_since__isnull=False, closed_until__isnull=False)
-    return {one.transport_id: _("stopped after %(n)d failures.") % {"n": one.failures} for one in troubled}
+    return {
+        one.transport_id: ngettext("stopped after %(n)d failure.", "stopped after %(n)d failures.", one.failures)
+        % {"n": one.failures}
+        for one in troubled
+    }
 
 
 def _unreachable(accounts: list[Transport]) -> dict[int, str]:

@@ -28,7 +28,8 @@ def _kind(widget: widgets.Widget) -> str:
 
 def _classes(kind: str, widget: widgets.Widget) -> str:
     if kind == "choices":
-        return "radio" if isinstance(widget, widgets.RadioSelect) else "checkbox"
+        # Django derives the boxes from the radios.
+        return "checkbox" if isinstance(widget, widgets.CheckboxSelectMultiple) else "radio"
     return {"file": "input file"}.get(kind, kind)
 
 

@@ -18,13 +18,16 @@ _LATE_PERIODS = 3
 _DEEP = 10_000
 
 
-def _start_hint(queue: str) -> str:
-    concurrency = " -c 1" if queue == "default" else ""
-    return _("Start a worker: %(command)s, or celery -A core worker -Q %(queue)s%(concurrency)s") % {
-        "command": remedies.start_workers(),
-        "queue": queue,
-        "concurrency": concurrency,
-    }
+def _start_hint(*deserted: str) -> str:
+    """Say how to start what is missing; the queue `default` has a worker of its own."""
+    mail = ",".join(queue for queue in deserted if queue != "default")
+    workers = [f"celery -A core worker -Q {mail}"] if mail else []
+    if "default" in deserted:
+        workers.append("celery -A core worker -Q default -c 1")
+    words = ngettext(
+        "Start a worker: %(command)s, or %(workers)s", "Start workers: %(command)s, or %(workers)s", len(workers)
+    )
+    return words % {"command": remedies.start_workers(), "workers": " + ".join(workers)}
 
 
 def _canary(queue: str) -> Callable[[Context], Result]:
@@ -98,9 +101,13 @@ def check_queues(context: Context) -> Result:
             _("No worker listens to the queue “%(queue)s”; %(count)d wait.") % {"queue": queue, "count": waiting[queue]}
             for queue in deserted
         )
-        return Result(Status.CRITICAL, f"{detail} {_('Nothing is lost.')}", _start_hint(deserted[0]))
+        return Result(Status.CRITICAL, f"{detail} {_('Nothing is lost.')}", _start_hint(*deserted))
     detail = "; ".join(
-        _("%(queue)s: %(count)d waiting, %(processes)d processes")
+        ngettext(
+            "%(queue)s: %(count)d waiting, %(processes)d process",
+            "%(queue)s: %(count)d waiting, %(processes)d processes",
+            listeners[queue],
+        )
         % {"queue": queue, "count": waiting[queue], "processes": listeners[queue]}
         for queue in QUEUES
     )

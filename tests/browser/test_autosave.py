@@ -60,7 +60,7 @@ def test_a_lost_session_loses_nothing(open_page: OpenPage, owner: User, draft: C
     with page.context.expect_page() as opened:
         page.locator("#notices").get_by_role("link", name="Sign in").click()
     other = opened.value
-    other.get_by_label("E-mail address").fill(owner.email)
+    other.get_by_label("Email address").fill(owner.email)
     other.get_by_label("Password").fill(PASSWORD)
     other.get_by_role("button", name="Sign in").click()
     other.wait_for_url("**/w/northlight/")

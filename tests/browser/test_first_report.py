@@ -86,7 +86,7 @@ def _set_up(job: Job) -> None:
 def _begin_another(job: Job) -> None:
     """Sign in and make a workspace of one's own: first run again."""
     job.page.goto(f"{job.real.url}/accounts/login/")
-    job.write("E-mail address", EMAIL)
+    job.write("Email address", EMAIL)
     job.write("Password", PASSWORD)
     job.button("Sign in")
     job.page.wait_for_url("**/w/*/")

@@ -103,7 +103,7 @@ def signed_in_twice(open_page: OpenPage, owner: User) -> list[Page]:
     pages = []
     for _number in range(2):
         page = open_page("/accounts/login/")
-        page.get_by_label("E-mail address").fill(owner.email)
+        page.get_by_label("Email address").fill(owner.email)
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
         page.goto(page.url.partition("/w/")[0] + "/you/")
@@ -131,8 +131,8 @@ def test_another_password_signs_out_elsewhere(open_page: OpenPage, owner: User, 
 def test_a_lost_password_without_script(open_page: OpenPage, owner: User) -> None:
     with LOCMEM:
         page = open_page("/accounts/login/", script=False)
-        page.get_by_role("link", name="Get a link by e-mail").click()
-        page.get_by_label("E-mail address").fill(owner.email)
+        page.get_by_role("link", name="Get a link by email").click()
+        page.get_by_label("Email address").fill(owner.email)
         page.get_by_role("button", name="Send the link").click()
         expect(page.get_by_role("heading", level=1)).to_contain_text("Look into your inbox")
         deadline = time.monotonic() + 20

@@ -115,7 +115,7 @@ def sign_out_and_in(job: Job) -> None:
     job.desk.look(page, "sign-in", heading="Sign in")
     page.goto(f"{job.home}/contacts/")
     assert "/accounts/login/" in page.url
-    page.get_by_label("E-mail address").fill(EMAIL)
+    page.get_by_label("Email address").fill(EMAIL)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url(f"{job.home}/contacts/")

@@ -283,6 +283,7 @@ def test_the_account_of_a_closed_campaign(closed: Campaign) -> None:
     assert status == 0
     assert "audience 4 = 2 sent + 0 skipped + 1 failed + 1 unconfirmed + 0 waiting + 0 queued" in said
     assert "1 failed: no such mailbox (failed perm_recipient)" in said
+    assert "(sent)" in said and "-)" not in said
     assert "Closed: every letter has its end, and the states add up to the audience." in said
 
 

@@ -33,7 +33,7 @@ def tabs(client: Client, query: str = "") -> dict[str, int]:
 
 
 def names(client: Client, query: str = "") -> list[str]:
-    return [campaign.name for campaign, _counts, _step in client.get(f"{LIST}?{query}").context["rows"]]
+    return [campaign.name for campaign, _counts, _step, _back in client.get(f"{LIST}?{query}").context["rows"]]
 
 
 def test_the_counts_follow_the_search(owner_client: Client, make: MakeOne) -> None:
@@ -88,7 +88,7 @@ def test_a_draft_goes_on_where_something_is_missing(
 
     page = owner_client.get(LIST)
 
-    for campaign, _counts, (route, number, word) in page.context["rows"]:
+    for campaign, _counts, (route, number, word), _back in page.context["rows"]:
         assert (route, str(word)) == (f"campaigns:{campaign.name}", campaign.name)
         assert f'href="{LIST}{campaign.pk}/{campaign.name}/"' in page.content.decode()
         assert f"Step {number} of 4, {word}" in page.content.decode()

@@ -9,10 +9,12 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from apps.accounts.models import User, Workspace
+from apps.accounts import roles
+from apps.accounts.models import Membership, User, Workspace
 from apps.contacts.models import BulkDeed, ConsentEvent, Contact, ContactList, Subscription, Suppression
 from apps.contacts.services import bulk, lists, subscriptions, suppression
 from core.errors import InvalidTransitionError
+from tests.conftest import make_user
 
 pytestmark = pytest.mark.django_db
 MakeContact = Callable[..., Contact]
@@ -177,3 +179,53 @@ def test_suppressing_by_hand_stands_beside_the_wish_to_stop(
 
     left = list(Suppression.objects.filter(email="fine@x.example").values_list("reason", flat=True))
     assert left == ([] if is_undone else ["manual"])
+
+
+@pytest.fixture
+def editor_client(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """Somebody who may change people, but not whom the workspace never writes to."""
+    monkeypatch.setitem(roles.MATRIX, "marketer", roles.MATRIX["marketer"] - {"suppressions.edit"})
+    user = make_user("eddy@northlight.example")
+    Membership.objects.create(user=user, workspace=workspace, role="marketer")
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def test_suppressing_many_needs_its_own_permission(
+    editor_client: Client, workspace: Workspace, owner: User, other: ContactList, people: list[Contact]
+) -> None:
+    chosen = {"chosen": [people[3].uuid], "to": other.uuid}
+    kept = bulk.do(workspace, BulkDeed.Kind.SUPPRESS, [people[0].pk], contact_list=None, by=owner)
+    before = standing()
+
+    assert editor_client.post(url("change"), {**chosen, "deed": "suppress"}).status_code == 403
+    assert editor_client.post(url("undo", kept.uuid)).status_code == 403
+    assert standing() == before
+    assert 'value="suppress"' not in editor_client.get(url("list")).content.decode()
+    assert editor_client.post(url("change"), {**chosen, "deed": "add"}).status_code == 302
+    assert Subscription.objects.filter(contact=people[3], contact_list=other, state="confirmed").exists()
+
+
+def test_suppressing_one_person_is_undone_from_the_toast(owner_client: Client, make_contact: MakeContact) -> None:
+    person = make_contact("mara@orchard.example")
+    page = owner_client.post(url("suppress", person.uuid), {"why": ""}, follow=True).content.decode()
+    found = Suppression.objects.get()
+    undo = url("suppression_remove", found.pk)
+    assert f'action="{undo}"' in page.split('class="toasts"')[1]
+
+    back = owner_client.post(undo, {"back": "person", "why": "Taken back at once"})
+
+    assert not Suppression.objects.exists()
+    assert back.headers["Location"] == url("detail", person.uuid)
+
+
+def test_an_older_reason_is_not_undone_with_a_suppression_by_hand(
+    owner_client: Client, make_contact: MakeContact, workspace: Workspace
+) -> None:
+    person = make_contact("mara@orchard.example")
+    suppression.add(workspace.pk, email=person.email, reason="hard_bounce")
+
+    page = owner_client.post(url("suppress", person.uuid), {"why": ""}, follow=True).content.decode()
+
+    assert "remove/" not in page.split('class="toasts"')[1]

@@ -320,3 +320,24 @@ def test_the_command_hands_the_timeout_on_and_warns_below_eleven_minutes(registr
     assert seen == [(2700.0, True), (300.0, False)]
     assert calm == ""
     assert "11 minutes" in warned
+
+
+@pytest.mark.parametrize(
+    ("served", "commands"),
+    [
+        ("campaigns", ["celery -A core worker -Q email", "celery -A core worker -Q default -c 1"]),
+        ("default", ["celery -A core worker -Q campaigns,email"]),
+    ],
+)
+def test_every_deserted_queue_is_named_with_how_to_serve_it(healthy, served, commands):
+    WorkerProcess.objects.filter(name="rest").delete()
+    WorkerProcess.objects.update(queues=served)
+
+    report = ask(["queues"])["queues"]
+
+    assert report.hint.endswith(" + ".join(commands))
+    assert all(f"“{queue}”" in report.detail for queue in {"campaigns", "email", "default"} - {served})
+
+
+def test_one_process_is_not_called_processes(healthy):
+    assert ask(["queues"])["queues"].detail.startswith("campaigns: 0 waiting, 1 process;")

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from apps.accounts.models import Workspace
+from apps.campaigns.came_back import CameBack
 from apps.campaigns.models import Campaign, Delivery
 from apps.tracking import selectors, summaries
 from apps.tracking.models import Event
 from core import clock
 
+LIST = "/w/northlight/campaigns/"
 MONTH = dt.timedelta(days=30)
 
 
@@ -55,3 +62,42 @@ def test_leaves_out_what_is_older_and_what_belongs_to_others(workspace: Workspac
     assert summaries.since(elsewhere, MONTH) == nothing
     Campaign.objects.update(started_at=clock.now() - MONTH - dt.timedelta(hours=1))
     assert summaries.since(workspace, MONTH) == nothing
+
+
+def test_the_list_of_campaigns_says_people_and_machines_apart(owner_client: Client, answered: Campaign) -> None:
+    Campaign.objects.update(audience_size=6)
+    report = selectors.campaign_statistics(answered.pk)
+
+    ((_campaign, counts, _step, back),) = owner_client.get(LIST).context["rows"]
+
+    assert back == CameBack(opened=3, opened_and_machines=4, clicked=1, clicked_and_machines=2)
+    assert (report.opened, report.opened_and_machines) == (back.opened, back.opened_and_machines)
+    assert (report.clicked, report.clicked_and_machines) == (back.clicked, back.clicked_and_machines)
+    words = " ".join(re.sub(r"<[^>]+>", " ", owner_client.get(LIST).content.decode()).split()).replace("\xa0", " ")
+    assert counts.sent == 5 and "60.0 % 80.0 % including machines 20.0 % 40.0 % including machines" in words
+
+
+def test_the_list_asks_once_however_many_campaigns(
+    owner_client: Client, answered: Campaign, django_assert_num_queries: Callable[..., Any]
+) -> None:
+    with CaptureQueriesContext(connection) as one:
+        owner_client.get(LIST)
+    for number in range(5):
+        Campaign.objects.create(
+            workspace=answered.workspace, name=f"{number}", state="finished", started_at=clock.now(), audience_size=0
+        )
+
+    with django_assert_num_queries(len(one)):
+        assert len(owner_client.get(LIST).context["rows"]) == 6
+
+
+def test_the_list_is_there_when_its_figures_take_too_long(
+    owner_client: Client, answered: Campaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(summaries, "_BY_CAMPAIGN", "SELECT pg_sleep(60)")
+    monkeypatch.setattr(summaries, "PATIENCE_SECONDS", 1)
+
+    page = owner_client.get(LIST)
+
+    assert [row[3] for row in page.context["rows"]] == [None]
+    assert "including machines" not in page.content.decode()

@@ -132,7 +132,7 @@ def test_the_drawer_opens_on_a_phone_and_escape_closes_it(
 def test_signing_in_and_out_works_without_script(open_page: OpenPage, owner: User) -> None:
     page = open_page("/accounts/login/", script=False)
 
-    page.get_by_label("E-mail address").fill(owner.email)
+    page.get_by_label("Email address").fill(owner.email)
     page.get_by_label("Password").fill("correct horse battery staple")
     page.get_by_role("button", name="Sign in").click()
 

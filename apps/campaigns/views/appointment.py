@@ -24,13 +24,14 @@ INVALID = 422
 def page(request: WorkspaceRequest, campaign: Campaign, form: SendForm | None = None) -> HttpResponse:
     """Show what waits, to everybody who may look; drafts too, to those who may not write them."""
     reader, preview = reading.first_reader(campaign)
+    is_asking = lifecycle.is_asking(campaign)
     context = {
         "campaign": campaign,
         "reader": reader,
         "preview": preview,
         "subtraction": subtraction.now(campaign),
-        "is_asking": lifecycle.is_asking(campaign),
-        "form": form or SendForm(),
+        "is_asking": is_asking,
+        "form": form or SendForm(initial={} if is_asking else {"at": campaign.scheduled_at}),
         "may_send": request.may("campaigns.send"),
     }
     return render(request, "campaigns/appointment.html", context, status=INVALID if form and form.errors else 200)

@@ -65,7 +65,18 @@ def _desk(campaign: Campaign) -> editing.Desk:
         add_footer=lambda: drafts.add_footer(campaign),
         source=lambda: lifecycle.source_of(campaign),
         back=lambda **kept: entrance.to(campaign, "content", **kept),
+        letter=campaign,
+        take_back_url=entrance.url(campaign, "take_back"),
     )
+
+
+@may("campaigns.edit")
+@require_POST
+def take_back(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
+    """Bring back what a design, a template or the text made from the HTML replaced."""
+    campaign = entrance.campaign_of(request, campaign_id)
+    editing.take_back(request, campaign)
+    return entrance.to(campaign, "content")
 
 
 @may("campaigns.view")

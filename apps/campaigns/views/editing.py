@@ -12,9 +12,12 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.access import WorkspaceRequest
 from apps.campaigns import merge_fields, rendering
+from apps.campaigns.models import Campaign, Template
 from apps.campaigns.rendering.errors import RenderingError
-from apps.campaigns.services import previews, remarks
+from apps.campaigns.services import drafts, previews, remarks, replaced
 from apps.campaigns.views import images, reading
+from core import toasts
+from core.errors import EspError
 
 # What the preview is told when a change has been saved.
 SAVED = "saved"
@@ -28,6 +31,8 @@ class Desk:
     add_footer: Callable[[], None]
     source: Callable[[], rendering.Source]
     back: Callable[..., HttpResponse]
+    letter: Campaign | Template
+    take_back_url: str
 
 
 def context(request: WorkspaceRequest, looked: reading.Reading, source: rendering.Source) -> dict[str, object]:
@@ -78,11 +83,33 @@ def after_save(request: WorkspaceRequest, desk: Desk) -> HttpResponse | None:
             messages.error(request, error.message)
         kept["part"] = "text"
     elif "drop_text" in request.POST:
+        before = replaced.parts_of(desk.letter)
         desk.save({"text": ""})
+        done(request, _("The text is made from the HTML again."), desk.letter, before, undo=desk.take_back_url)
         kept["part"] = "text"
     elif "look" not in request.POST:
         return None
     return desk.back(**kept)
+
+
+def done(
+    request: WorkspaceRequest, words: str, letter: Campaign | Template, before: Mapping[str, str], *, undo: str
+) -> None:
+    """Say that what was written was replaced; the toast offers it back while nobody has written on."""
+    key = replaced.keep(letter, before)
+    toasts.done(request, words, undo=undo, kept=key) if key else toasts.done(request, words)
+
+
+def take_back(request: WorkspaceRequest, letter: Campaign | Template) -> None:
+    """Write back what was replaced, or say why not."""
+    try:
+        replaced.take_back(letter, request.POST.get("kept", ""))
+    except drafts.ChangedElsewhereError:
+        messages.warning(request, _("Something was written since. It stays, and nothing was taken back."))
+    except EspError as error:
+        messages.warning(request, error.message)
+    else:
+        messages.success(request, _("As it was before."))
 
 
 def unix_lines(text: str) -> str:

@@ -15,10 +15,11 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts.access import WorkspaceRequest, may
-from apps.campaigns import selectors
+from apps.campaigns import came_back, selectors
 from apps.campaigns.models import Campaign
 from apps.campaigns.services import drafts, lifecycle, templates
 from apps.campaigns.views import entrance
+from core import toasts
 
 PAGE = 25
 TABS: tuple[tuple[str, str | Promise, tuple[str, ...]], ...] = (
@@ -48,10 +49,12 @@ def show(request: WorkspaceRequest) -> HttpResponse:
     found = archived if tab == ARCHIVED else listed.filter(state__in=states) if states else listed
     page, shown, next_url = _page(request, list(_after(request, found)[: PAGE + 1]))
     accounts = selectors.accounts([campaign for campaign in page if campaign.started_at])
+    replies = came_back.of([campaign.pk for campaign in page if campaign.started_at])
     addressed = selectors.with_lists([campaign for campaign in page if campaign.state == "draft"])
     context = {
-        "rows": [(campaign, accounts.get(campaign.pk), _step(campaign, campaign.pk in addressed)) for campaign in page],
+        "rows": [(one, accounts.get(one.pk), _step(one, one.pk in addressed), replies.get(one.pk)) for one in page],
         "tabs": _tabs(counts, in_archive, tab),
+        "says_machines": bool(replies),
         "asking": {campaign.pk for campaign in page if lifecycle.is_asking(campaign)},
         "query": query,
         "state": tab,
@@ -124,7 +127,7 @@ def archive(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
     """Put a campaign away, and say how it comes back."""
     campaign = entrance.campaign_of(request, campaign_id)
     drafts.archive(campaign, by=request.user)
-    messages.success(request, _t("Archived “%(name)s”. It stands under Archived.") % {"name": campaign.name})
+    _done(request, campaign, _t("Archived “%(name)s”. It stands under Archived."), "unarchive")
     return _to_list(request)
 
 
@@ -134,13 +137,22 @@ def unarchive(request: WorkspaceRequest, campaign_id: int) -> HttpResponse:
     """Take a campaign out of the archive."""
     campaign = entrance.campaign_of(request, campaign_id)
     drafts.unarchive(campaign, by=request.user)
-    messages.success(request, _t("“%(name)s” is among the campaigns again.") % {"name": campaign.name})
+    _done(request, campaign, _t("“%(name)s” is among the campaigns again."), "archive")
     return _to_list(request)
+
+
+def _done(request: WorkspaceRequest, campaign: Campaign, words: str, undo: str) -> None:
+    way_back = {"undo": entrance.url(campaign, undo), **_kept(request)}
+    toasts.done(request, words % {"name": campaign.name}, **way_back)
+
+
+def _kept(request: WorkspaceRequest) -> dict[str, str]:
+    return {key: value for key in ("q", "state") if (value := request.POST.get(key))}
 
 
 def _to_list(request: WorkspaceRequest) -> HttpResponse:
     """Lead back to the list as it was: only what it knows is taken over."""
-    kept = {key: value for key in ("q", "state") if (value := request.POST.get(key))}
+    kept = _kept(request)
     url = reverse("campaigns:list", kwargs={"workspace_slug": request.workspace.slug})
     return redirect(f"{url}?{urlencode(kept)}" if kept else url)
 

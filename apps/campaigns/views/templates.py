@@ -18,7 +18,7 @@ from apps.accounts.models import Workspace
 from apps.campaigns.forms import TemplateForm
 from apps.campaigns.models import Campaign, Template
 from apps.campaigns.rendering import designs
-from apps.campaigns.services import drafts, previews, templates
+from apps.campaigns.services import drafts, previews, replaced, templates
 from apps.campaigns.views import composer, editing, entrance, reading
 
 PAGE = 12
@@ -171,6 +171,15 @@ def preview(request: WorkspaceRequest, template_uuid: UUID) -> HttpResponse:
 
 @may("campaigns.edit")
 @require_POST
+def take_back(request: WorkspaceRequest, template_uuid: UUID) -> HttpResponse:
+    """Bring back what was replaced in a template."""
+    template = _template_of(request, template_uuid)
+    editing.take_back(request, template)
+    return _to(template)
+
+
+@may("campaigns.edit")
+@require_POST
 def duplicate(request: WorkspaceRequest, template_uuid: UUID) -> HttpResponse:
     """Make a copy."""
     return _to(templates.duplicate(_template_of(request, template_uuid), by=request.user))
@@ -219,7 +228,10 @@ def _asked_for(request: WorkspaceRequest, text: str) -> Campaign | None:
 def _begin(request: WorkspaceRequest, name: str, content: templates.Written) -> HttpResponse:
     campaign = _asked_for(request, request.POST.get("campaign", ""))
     if campaign is not None:
+        before = replaced.parts_of(campaign)
         templates.put_into(campaign, content)
+        words = _("“%(design)s” is in “%(name)s” now.") % {"design": name, "name": campaign.name}
+        editing.done(request, words, campaign, before, undo=entrance.url(campaign, "take_back"))
         return entrance.to(campaign, "content")
     may_write = request.may("senders.edit")
     begun = templates.begin(request.workspace, by=request.user, name=name, content=content, may_write_sender=may_write)
@@ -238,6 +250,8 @@ def _desk(template: Template) -> editing.Desk:
         add_footer=lambda: templates.add_footer(template),
         source=lambda: templates.source_of(template),
         back=lambda **kept: _to(template, **kept),
+        letter=template,
+        take_back_url=_url(template, "template_take_back"),
     )
 
 

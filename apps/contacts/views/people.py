@@ -6,6 +6,7 @@ import uuid
 from urllib.parse import urlencode
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.http.request import QueryDict
 from django.shortcuts import redirect, render
@@ -42,6 +43,7 @@ def show(request: WorkspaceRequest) -> HttpResponse:
         "lists": list(ContactList.objects.filter(workspace=request.workspace)),
         "kept": kept,
         "may_edit": request.may("contacts.edit"),
+        "may_suppress": request.may("suppressions.edit"),
         "may_import": request.may("contacts.import"),
         "may_export": request.may("contacts.export"),
         "shown": len(page.people) + paging.number(request, "shown"),
@@ -82,6 +84,7 @@ def change(request: WorkspaceRequest) -> HttpResponse:
     if kind not in BulkDeed.Kind.values or not people:
         messages.warning(request, _("Nobody was chosen."))
         return back
+    _check_may(request, kind)
     if kind == BulkDeed.Kind.SUPPRESS:
         target = None
     elif target is None:
@@ -98,6 +101,7 @@ def change(request: WorkspaceRequest) -> HttpResponse:
 def undo(request: WorkspaceRequest, bulkdeed_uuid: uuid.UUID) -> HttpResponse:
     """Take back what was done to many people."""
     deed = within(request.workspace, BulkDeed.objects.select_related("contact_list", "actor"), uuid=bulkdeed_uuid)
+    _check_may(request, deed.kind)
     count = bulk.undo(deed)
     said = ngettext("Taken back for %(n)s person.", "Taken back for %(n)s people.", count)
     messages.success(request, said % {"n": count})
@@ -113,6 +117,12 @@ def export(request: WorkspaceRequest) -> HttpResponseBase:
     name = f"{request.workspace.slug}-contacts.csv"
     response["Content-Disposition"] = str(content_disposition_header(True, name))
     return response
+
+
+def _check_may(request: WorkspaceRequest, kind: str) -> None:
+    """Refuse who may change people, but not whom the workspace never writes to."""
+    if kind == BulkDeed.Kind.SUPPRESS and not request.may("suppressions.edit"):
+        raise PermissionDenied
 
 
 def _wanted(request: WorkspaceRequest, asked: QueryDict) -> selectors.Filter:

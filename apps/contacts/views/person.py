@@ -7,14 +7,16 @@ import uuid
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts.access import WorkspaceRequest, may, within
 from apps.contacts import selectors
 from apps.contacts.forms import ChooseListForm, EditPersonForm, NoteForm
-from apps.contacts.models import Contact, ContactList, Subscription
+from apps.contacts.models import Contact, ContactList, Subscription, Suppression
 from apps.contacts.services import contacts, subscriptions, suppression
+from core import toasts
 from core.addresses import InvalidAddressError
 
 HISTORY = 50
@@ -93,8 +95,14 @@ def unsubscribe(request: WorkspaceRequest, contact_uuid: uuid.UUID) -> HttpRespo
 def suppress(request: WorkspaceRequest, contact_uuid: uuid.UUID) -> HttpResponse:
     """Stop all letters to a person."""
     contact = _contact(request, contact_uuid)
-    suppression.by_hand(contact, why=request.POST.get("why", "")[:200], by=request.user)
-    messages.success(request, _("Suppressed. Nothing is sent to this address."))
+    was_suppressed = Suppression.objects.filter(workspace=request.workspace, email_hash=contact.email_hash).exists()
+    found = suppression.by_hand(contact, why=request.POST.get("why", "")[:200], by=request.user)
+    words = _("Suppressed. Nothing is sent to this address.")
+    if was_suppressed:  # lifting this would lift the older reason too
+        messages.success(request, words)
+    else:
+        undo = reverse("contacts:suppression_remove", args=[request.workspace.slug, found.pk])
+        toasts.done(request, words, undo=undo, back="person", why=_("Taken back at once"))
     return _to_person(request, contact)
 
 

@@ -57,7 +57,8 @@ class Command(BaseCommand):
         self.stdout.write(f"Campaign {campaign.pk} “{campaign.name}”: {campaign.state}")
         self.stdout.write(f"audience {account.total} = {parts}")
         for part, state, reason, letters in selectors.ends(campaign):
-            self.stdout.write(f"  {letters:>9} {part}: {reasons.phrase(state, reason)} ({state} {reason or '-'})")
+            code = f"{state} {reason}" if reason else state
+            self.stdout.write(f"  {letters:>9} {part}: {reasons.phrase(state, reason)} ({code})")
         if account.adds_up:
             self.stdout.write(_verdict(campaign, account))
 
