@@ -32,6 +32,7 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # speed; A
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = False
 DATABASES["default"]["CONN_MAX_AGE"] = 0 if not os.environ.get("VASHSENDER_TEST_WORKER") else 600
 _prefix = os.environ.get("VASHSENDER_TEST_PREFIX", "")
+WHITENOISE_AUTOREFRESH = True  # every test client would look through all static files first
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 CELERY = celery_settings.configuration(
     broker_url=env.broker_url or REDIS_URL or "memory://", limits=LIMITS, prefix=_prefix

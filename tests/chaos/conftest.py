@@ -164,7 +164,7 @@ def run(
 
     yield make
     for one in running:
-        one.group.stop()
+        one.group.kill_everything()
         one.server.stop()
     connection.close()
 
@@ -180,4 +180,4 @@ def another_group(prefix: str, tmp_path: Path) -> Iterator[Callable[..., Group]]
 
     yield make
     for group in made:
-        group.stop()
+        group.kill_everything()
