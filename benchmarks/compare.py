@@ -59,12 +59,15 @@ class Comparison:
         self._warm_up()
 
     def _transport_of(self, server: Server) -> Any:
-        made = self.world.transport
-        made.pk, made._state.adding = None, True
-        made.name, made.host, made.port = f"Sink, {server.name}", server.host, server.port
-        made.max_connections = self.options.account_connections
-        made.save()
-        return type(made).objects.get(pk=made.pk)
+        return type(self.world.transport).objects.create(
+            workspace=self.world.workspace,
+            name=f"Sink, {server.name}",
+            kind="smtp",
+            host=server.host,
+            port=server.port,
+            tls="none",
+            max_connections=self.options.account_connections,
+        )
 
     def _warm_up(self) -> None:
         for server in self.servers:
