@@ -1,4 +1,4 @@
-"""Connections follow the waiting, never the hope: one first, a few, twice as many, and back off where there are none."""
+"""Connections follow the waiting: one first, then a few, then twice as many, and a rest where there are none."""
 
 from __future__ import annotations
 
