@@ -16,7 +16,9 @@ from settings.env import env
 LIMITS = chosen(os.environ.get("VASHSENDER_TEST_CLOCK", ""), os.environ.get("VASHSENDER_TEST_LIMITS", ""))
 SECRET_KEY = os.environ.get("VASHSENDER_SECRET_KEY", "only-for-tests-0123456789-0123456789-0123456789")
 ENCRYPTION_KEYS = env.encryption_keys or ["dGVzdHMtb25seS10ZXN0cy1vbmx5LXRlc3RzLW9ubHk="]
-DATA_DIR = Path(os.environ.get("VASHSENDER_DATA") or tempfile.gettempdir()) / "vashsender-tests"
+# Two tests that run side by side have no folder in common.
+_worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+DATA_DIR = Path(os.environ.get("VASHSENDER_DATA") or tempfile.gettempdir()) / f"vashsender-tests{_worker}"
 SPOOL_DIR = DATA_DIR / "spool"
 # Tests empty their database under one data folder; only those of the guard itself name a file.
 EPOCH_FILE = env.vashsender_epoch_file

@@ -23,6 +23,9 @@ from tests.campaigns.conftest import HTML, frozen
 from tests.fault_server import FaultServer
 from tests.workers import Group, ring_elsewhere, wait_until
 
+# So many letters are on their way when something is killed, deployed or restarted.
+MANY = 2000
+
 
 @dataclass
 class Run:

@@ -11,11 +11,13 @@ import pytest
 from django.conf import settings
 from django.db import connections
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from apps.accounts.models import User
 from tests.console import is_wrong
 
+# Milliseconds until something expected of a page counts as missing: a busy machine is slow, and that is no finding.
+PATIENCE = 30_000
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 # What a page must never do: ask another host, break the policy, throw.
@@ -25,6 +27,7 @@ OpenPage = Callable[..., Page]
 
 @pytest.fixture(scope="session")
 def chromium_path() -> str:
+    expect.set_options(timeout=PATIENCE)
     given = os.environ.get("VASHSENDER_CHROMIUM")
     path = given or next((found for name in CHROMIUM if (found := shutil.which(name))), None)
     if path is None:
