@@ -68,3 +68,9 @@ def test_nobody_has_no_time_left_and_gets_no_session(db: None) -> None:
     assert client.get("/session/").json() == {"seconds": 0}
     assert client.post("/session/").json() == {"seconds": 0}
     assert not Session.objects.exists()
+
+
+def test_the_settings_are_no_place_of_the_sidebar(owner_client: Client) -> None:
+    for page in ("look", "senders"):
+        text = owner_client.get(f"/w/northlight/settings/{page}/").content.decode()
+        assert 'aria-current="page"' not in text.split('class="side-nav"')[1].split("</nav>")[0]
