@@ -207,17 +207,14 @@ def show_profile(folder: Path, letters: int) -> None:
     stats.sort_stats("tottime").print_stats(40)
 
 
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    return host, int(port)
-
-
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Return the options."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fan_out", description=__doc__)
     parser.add_argument("--letters", type=int, default=10_000)
     parser.add_argument("--runs", type=int, default=3, help="pairs of runs")
-    parser.add_argument("--smtp", type=_address, metavar="HOST:PORT", help="another sink, whose count is not checked")
+    parser.add_argument(
+        "--smtp", type=place.address, metavar="HOST:PORT", help="another sink, whose count is not checked"
+    )
     parser.add_argument("--delay", type=float, default=0, help="milliseconds our sink waits before each reply")
     parser.add_argument("--tier", choices=list(TIERS), default="medium")
     parser.add_argument("--concurrency", type=int, default=0, help="children; the tier's own unless given")

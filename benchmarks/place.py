@@ -57,6 +57,12 @@ def made(*, smtp_host: str, scratch: Path | None = None) -> Iterator[Place]:
             yield Place(folder, dict(os.environ), _postgres_pid(), _valkey_pid(redis_url))
 
 
+def address(text: str) -> tuple[str, int]:
+    """Return the host and port of `--smtp HOST:PORT`."""
+    host, _, port = text.rpartition(":")
+    return host, int(port)
+
+
 def _set_up() -> None:
     import django
     from django.core.management import call_command

@@ -84,7 +84,7 @@ def addresses(
     may_be_private = is_listed(host, private_hosts)
     if not is_host_name(host) or not (may_be_private or port in ALLOWED_PORTS):
         raise BrokenLineError("address_refused")
-    found = _looked_up(host, port, until, lookup)
+    found = look_up(host, port, until, lookup)
     if not found:
         raise BrokenLineError("dns")
     if not may_be_private and not all(is_public(address) for address in found):
@@ -92,7 +92,12 @@ def addresses(
     return found
 
 
-def _looked_up(host: str, port: int, until: float, lookup: Lookup) -> list[str]:
+def look_up(host: str, port: int, until: float, lookup: Lookup = system_lookup) -> list[str]:
+    """Return the addresses of the host, whatever they are; one written as a number is its own.
+
+    Raises:
+        BrokenLineError: dns or timeout.
+    """
     try:
         return [str(ipaddress.ip_address(host))]
     except ValueError:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 
 from apps.smtp import bounces
 from apps.smtp.budget import StageCaps
 from apps.smtp.config import TransportConfig
 from apps.smtp.line import Line
-from apps.smtp.outcome import Deferred, Rejected, Reply, Stage
+from apps.smtp.outcome import Deferred, Rejected, Stage
 from apps.smtp.replies import BrokenLineError, parse
 from core.errors import EspError
 
@@ -51,7 +52,7 @@ def establish(
     except BrokenLineError as broken:
         raise ConnectionFailedError(bounces.interrupted(stage, broken.code)) from None
     try:
-        return line, _Greeting(line, config, offer_until, caps).run()
+        return line, _greet(line, config, offer_until, caps)
     except BrokenLineError as broken:
         line.close()
         raise ConnectionFailedError(bounces.interrupted(line.stage, broken.code)) from None
@@ -60,82 +61,97 @@ def establish(
         raise
 
 
-class _Greeting:
-    def __init__(self, line: Line, config: TransportConfig, offer_until: float, caps: StageCaps) -> None:
-        self._line = line
-        self._config = config
-        self._offer_until = offer_until
-        self._caps = caps
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One step of a greeting: say the command, if there is one, and hear the reply; or encrypt the line.
 
-    def run(self) -> dict[str, str]:
-        if self._config.tls == "tls":
-            self._encrypt()
-        self._banner()
-        extensions = self._ehlo()
-        if self._config.tls == "starttls":
-            extensions = self._starttls(extensions)
-        if self._config.username:
-            self._sign_in(extensions.get("AUTH", "").upper().split())
+    Args:
+        then_encrypt: there is nothing to say and nothing to hear: TLS begins.
+    """
+
+    stage: Stage
+    command: bytes = b""
+    then_encrypt: bool = False
+
+
+Greeting = Generator[Turn, list[bytes], dict[str, str]]
+"""Asks for one turn after another and is sent the lines of each reply (none for TLS); returns the extensions."""
+
+
+def greeting(config: TransportConfig) -> Greeting:
+    """Greet, encrypt and sign in, whoever moves the bytes.
+
+    Raises:
+        ConnectionFailedError: the server said no, or does not offer what is required.
+    """
+    if config.tls == "tls":
+        yield Turn(Stage.STARTTLS, then_encrypt=True)
+    _want(Stage.BANNER, (yield Turn(Stage.BANNER)), 220)
+    extensions = yield from _ehlo(config)
+    if config.tls == "starttls":
+        if "STARTTLS" not in extensions:
+            raise ConnectionFailedError(bounces.interrupted(Stage.STARTTLS, "starttls_not_offered"))
+        _want(Stage.STARTTLS, (yield Turn(Stage.STARTTLS, b"STARTTLS\r\n")), 220)
+        yield Turn(Stage.STARTTLS, then_encrypt=True)
+        extensions = yield from _ehlo(config)  # what was offered in the clear may have been forged (RFC 3207 4.2)
+    if config.username:
+        yield from _sign_in(config, extensions.get("AUTH", "").upper().split())
+    return extensions
+
+
+def _ehlo(config: TransportConfig) -> Greeting:
+    name = config.ehlo_name if _EHLO_NAME.fullmatch(config.ehlo_name) else "localhost"
+    lines = yield Turn(Stage.EHLO, f"EHLO {name}\r\n".encode("ascii"))
+    if int(lines[0][:3]) in _NOT_UNDERSTOOD:
+        _want(Stage.EHLO, (yield Turn(Stage.EHLO, f"HELO {name}\r\n".encode("ascii"))), 250)
+        return {}
+    _want(Stage.EHLO, lines, 250)
+    return _extensions(lines[1:])
+
+
+def _sign_in(config: TransportConfig, mechanisms: list[str]) -> Generator[Turn, list[bytes], None]:
+    user, password = config.username.encode(), config.password.reveal().encode()
+    if "PLAIN" in mechanisms:
+        secret = base64.b64encode(b"\0" + user + b"\0" + password)
+        lines = yield Turn(Stage.AUTH, b"AUTH PLAIN " + secret + b"\r\n")
+    elif "LOGIN" in mechanisms:
+        _want(Stage.AUTH, (yield Turn(Stage.AUTH, b"AUTH LOGIN\r\n")), 334)
+        _want(Stage.AUTH, (yield Turn(Stage.AUTH, base64.b64encode(user) + b"\r\n")), 334)
+        lines = yield Turn(Stage.AUTH, base64.b64encode(password) + b"\r\n")
+    else:
+        raise ConnectionFailedError(bounces.interrupted(Stage.AUTH, "auth_not_offered"))
+    _want(Stage.AUTH, lines, 235)
+
+
+def _want(stage: Stage, lines: list[bytes], code: int) -> None:
+    reply = parse(lines)
+    if reply.code == code:
+        return
+    outcome = bounces.refused(stage, reply)
+    if isinstance(outcome, Rejected):  # no letter was offered, so none can be refused
+        outcome = Deferred(stage, reply, outcome.failure, counted=False)
+    raise ConnectionFailedError(outcome)
+
+
+def _greet(line: Line, config: TransportConfig, offer_until: float, caps: StageCaps) -> dict[str, str]:
+    steps = greeting(config)
+    try:
+        turn = next(steps)
+        while True:
+            turn = steps.send(_taken(line, turn, config, caps.until(turn.stage, offer_until)))
+    except StopIteration as done:
+        extensions: dict[str, str] = done.value
         return extensions
 
-    def _until(self, stage: Stage) -> float:
-        return self._caps.until(stage, self._offer_until)
 
-    def _ask(self, stage: Stage, command: bytes) -> Reply:
-        return self._line.ask(stage, command, until=self._until(stage))
-
-    def _encrypt(self) -> None:
-        self._line.stage = Stage.STARTTLS
-        until = self._until(Stage.STARTTLS)
-        self._line.start_tls(self._config.host, verify=self._config.verify_tls, until=until)
-
-    def _banner(self) -> None:
-        self._line.stage = Stage.BANNER
-        self._want(Stage.BANNER, self._line.hear(self._until(Stage.BANNER)), 220)
-
-    def _ehlo(self) -> dict[str, str]:
-        name = self._config.ehlo_name if _EHLO_NAME.fullmatch(self._config.ehlo_name) else "localhost"
-        self._line.stage = Stage.EHLO
-        until = self._until(Stage.EHLO)
-        self._line.say(Stage.EHLO, f"EHLO {name}\r\n".encode("ascii"), until=until)
-        lines = self._line.hear_lines(until)
-        if int(lines[0][:3]) in _NOT_UNDERSTOOD:
-            self._want(Stage.EHLO, self._ask(Stage.EHLO, f"HELO {name}\r\n".encode("ascii")), 250)
-            return {}
-        self._want(Stage.EHLO, parse(lines), 250)
-        return _extensions(lines[1:])
-
-    def _starttls(self, extensions: dict[str, str]) -> dict[str, str]:
-        if "STARTTLS" not in extensions:
-            raise self._broken("starttls_not_offered", Stage.STARTTLS)
-        self._want(Stage.STARTTLS, self._ask(Stage.STARTTLS, b"STARTTLS\r\n"), 220)
-        self._encrypt()
-        return self._ehlo()  # what was offered in the clear may have been forged (RFC 3207 4.2)
-
-    def _sign_in(self, mechanisms: list[str]) -> None:
-        user, password = self._config.username.encode(), self._config.password.reveal().encode()
-        if "PLAIN" in mechanisms:
-            secret = base64.b64encode(b"\0" + user + b"\0" + password)
-            reply = self._ask(Stage.AUTH, b"AUTH PLAIN " + secret + b"\r\n")
-        elif "LOGIN" in mechanisms:
-            self._want(Stage.AUTH, self._ask(Stage.AUTH, b"AUTH LOGIN\r\n"), 334)
-            self._want(Stage.AUTH, self._ask(Stage.AUTH, base64.b64encode(user) + b"\r\n"), 334)
-            reply = self._ask(Stage.AUTH, base64.b64encode(password) + b"\r\n")
-        else:
-            raise self._broken("auth_not_offered", Stage.AUTH)
-        self._want(Stage.AUTH, reply, 235)
-
-    def _want(self, stage: Stage, reply: Reply, code: int) -> None:
-        if reply.code == code:
-            return
-        outcome = bounces.refused(stage, reply)
-        if isinstance(outcome, Rejected):  # no letter was offered, so none can be refused
-            outcome = Deferred(stage, reply, outcome.failure, counted=False)
-        raise ConnectionFailedError(outcome)
-
-    def _broken(self, reason: str, stage: Stage) -> BrokenLineError:
-        self._line.stage = stage
-        return BrokenLineError(reason)
+def _taken(line: Line, turn: Turn, config: TransportConfig, until: float) -> list[bytes]:
+    line.stage = turn.stage
+    if turn.then_encrypt:
+        line.start_tls(config.host, verify=config.verify_tls, until=until)
+        return []
+    if turn.command:
+        line.say(turn.stage, turn.command, until=until)
+    return line.hear_lines(until)
 
 
 def _extensions(lines: list[bytes]) -> dict[str, str]:

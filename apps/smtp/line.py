@@ -25,7 +25,7 @@ def tls_context(verify: bool) -> ssl.SSLContext:
     return context
 
 
-def _is_broken_off(error: ssl.SSLError) -> bool:
+def is_broken_off(error: ssl.SSLError) -> bool:
     """Tell an end of the connection from a disagreement about TLS, which the TLS library names itself."""
     ends = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
     return isinstance(error, ends) or getattr(error, "library", None) is None
@@ -80,7 +80,7 @@ class Line:
         except TimeoutError:
             raise BrokenLineError("timeout") from None
         except ssl.SSLError as error:
-            raise BrokenLineError("closed" if _is_broken_off(error) else "tls") from None
+            raise BrokenLineError("closed" if is_broken_off(error) else "tls") from None
         except ValueError:
             raise BrokenLineError("tls") from None
         except OSError:

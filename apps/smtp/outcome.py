@@ -119,9 +119,9 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """Certainly not sent, by our own decision: the mark refused, no time for a reply, or a stall after the mark."""
+    """Certainly not sent, by our own decision: the mark refused, no time for a reply, a stall after it, a stop."""
 
-    reason: Literal["refused", "no_time", "stalled"]
+    reason: Literal["refused", "no_time", "stalled", "stopped"]
     marked: bool
 
 

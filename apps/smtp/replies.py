@@ -30,21 +30,75 @@ class BrokenLineError(EspError):
         super().__init__(f"The conversation with the server broke: {code}.", code=code)
 
 
+class ReplyBuffer:
+    """Turns bytes into replies, whoever reads them; holds at most `MAX_BYTES` and what was fed last."""
+
+    __slots__ = ("_buffer", "_lines", "_searched", "_size")
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._lines: list[bytes] = []
+        self._size = self._searched = 0
+
+    @property
+    def has_leftovers(self) -> bool:
+        """True when there are bytes that nobody has taken."""
+        return bool(self._buffer or self._lines)
+
+    def feed(self, received: bytes) -> None:
+        """Add what came."""
+        self._buffer += received
+
+    def take(self) -> list[bytes] | None:
+        """Return the lines of the next complete reply, or None while it is not complete.
+
+        Raises:
+            BrokenLineError: garbage or too_long.
+        """
+        while (line := self._line()) is not None:
+            self._size += len(line) + 1
+            parsed = _LINE.fullmatch(line)
+            if not parsed or (self._lines and parsed[1] != self._lines[0][:3]):
+                raise BrokenLineError("garbage")
+            self._lines.append(line)
+            if parsed[2] != b"-":
+                lines, self._lines, self._size = self._lines, [], 0
+                return lines
+            if len(self._lines) >= MAX_LINES:
+                raise BrokenLineError("too_long")
+        return None
+
+    def _line(self) -> bytes | None:
+        room = MAX_BYTES - self._size
+        end = self._buffer.find(b"\n", self._searched)
+        if end < 0:
+            self._searched = len(self._buffer)
+            if self._searched >= room:
+                raise BrokenLineError("too_long")
+            return None
+        if end >= room:
+            raise BrokenLineError("too_long")
+        line = bytes(self._buffer[:end]).rstrip(b"\r")
+        del self._buffer[: end + 1]
+        self._searched = 0
+        return line
+
+
 class ReplyReader:
-    """Turns the bytes of a socket into replies; holds at most `MAX_BYTES` and one chunk."""
+    """Reads the replies of a socket, each within its time."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
-        self._buffer = bytearray()
+        self._replies = ReplyBuffer()
 
     @property
     def has_leftovers(self) -> bool:
         """True when the server said more than it was asked."""
-        return bool(self._buffer)
+        return self._replies.has_leftovers
 
     def is_quiet(self) -> bool:
         """Return whether the peer has said nothing unasked and has not hung up; costs one system call."""
-        if self._buffer:
+        if self._replies.has_leftovers:
             return False
         encrypted = isinstance(self._socket, ssl.SSLSocket)
         poll = select.poll()
@@ -57,7 +111,7 @@ class ReplyReader:
         # A TLS 1.3 server sends session tickets when it likes: bytes on the wire, but nothing for us.
         try:
             self._socket.settimeout(0)
-            self._buffer += self._socket.recv(_CHUNK)
+            self._replies.feed(self._socket.recv(_CHUNK))
         except ssl.SSLWantReadError:
             return True
         except OSError:
@@ -74,32 +128,9 @@ class ReplyReader:
         Raises:
             BrokenLineError: timeout, closed, garbage or too_long.
         """
-        lines: list[bytes] = []
-        size = 0
-        while True:
-            line = self._line(until, MAX_BYTES - size)
-            size += len(line) + 1
-            parsed = _LINE.fullmatch(line)
-            if not parsed or (lines and parsed[1] != lines[0][:3]):
-                raise BrokenLineError("garbage")
-            lines.append(line)
-            if parsed[2] != b"-":
-                return lines
-            if len(lines) >= MAX_LINES:
-                raise BrokenLineError("too_long")
-
-    def _line(self, until: float, room: int) -> bytes:
-        searched = 0
-        while (end := self._buffer.find(b"\n", searched)) < 0:
-            searched = len(self._buffer)
-            if searched >= room:
-                raise BrokenLineError("too_long")
+        while (lines := self._replies.take()) is None:
             self._fill(until)
-        if end >= room:
-            raise BrokenLineError("too_long")
-        line = bytes(self._buffer[:end]).rstrip(b"\r")
-        del self._buffer[: end + 1]
-        return line
+        return lines
 
     def _fill(self, until: float) -> None:
         left = until - now()
@@ -114,7 +145,7 @@ class ReplyReader:
             raise BrokenLineError("closed") from None
         if not received:
             raise BrokenLineError("closed")
-        self._buffer += received
+        self._replies.feed(received)
 
 
 def parse(lines: list[bytes]) -> Reply:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NoReturn
 
-from apps.smtp import bounces
+from apps.smtp import bounces, offering
 from apps.smtp.budget import DEFAULT_CAPS, Budget, StageCaps, boot_clock, now
 from apps.smtp.config import TransportConfig
 from apps.smtp.envelope import Envelope, dot_stuffed
 from apps.smtp.handshake import ConnectionFailedError, Resolve, as_given, establish
 from apps.smtp.line import Line
-from apps.smtp.outcome import Accepted, Deferred, FailureClass, Outcome, Rejected, Reply, Stage, Unknown, Withheld
+from apps.smtp.outcome import Accepted, Outcome, Reply, Stage, Unknown, Withheld
 from apps.smtp.replies import BrokenLineError
 from core.errors import EspError
 
@@ -91,7 +91,7 @@ class Connection:
         line = self._line
         if line is None:
             return bounces.interrupted(Stage.MAIL, "closed")
-        if refusal := self._cannot_travel(envelope):
+        if refusal := offering.cannot_travel(envelope, self._extensions):
             return refusal
         keep = False
         try:
@@ -160,7 +160,7 @@ class Connection:
         self._needs_reset = False
 
     def _offer(self, line: Line, envelope: Envelope, offer_until: float) -> None:
-        commands = self._commands(envelope)
+        commands = offering.commands(envelope, self._extensions)
         if "PIPELINING" in self._extensions:
             together = b"".join(command for _, command, _ in commands)
             line.say(Stage.MAIL, together, until=self._caps.until(Stage.MAIL, offer_until))
@@ -193,34 +193,3 @@ class Connection:
             return
         reply = line.hear(self._caps.until(Stage.RESET, offer_until))
         raise _RefusedError(Stage.BODY, reply, then_close=True)
-
-    def _commands(self, envelope: Envelope) -> list[tuple[Stage, bytes, range]]:
-        parameters = ""
-        if "SIZE" in self._extensions:
-            parameters += f" SIZE={len(envelope.data)}"
-        if not envelope.data.isascii():
-            parameters += " BODY=8BITMIME"
-        if envelope.needs_smtputf8:
-            parameters += " SMTPUTF8"
-        return [
-            (Stage.MAIL, f"MAIL FROM:<{envelope.mail_from}>{parameters}\r\n".encode(), range(250, 251)),
-            (Stage.RCPT, f"RCPT TO:<{envelope.rcpt_to}>\r\n".encode(), range(250, 253)),
-            (Stage.DATA, b"DATA\r\n", range(354, 355)),
-        ]
-
-    def _cannot_travel(self, envelope: Envelope) -> Rejected | Deferred | None:
-        """Say no to what the server has told us in EHLO that it cannot take; nothing goes out."""
-        size = self._extensions.get("SIZE", "")
-        if size.isascii() and size.isdigit() and 0 < int(size) < len(envelope.data):
-            return _message_refused(
-                "5.3.4", f"The server takes up to {int(size)} bytes; this has {len(envelope.data)}."
-            )
-        if envelope.needs_smtputf8 and "SMTPUTF8" not in self._extensions:
-            return _message_refused("5.6.7", "The server does not take addresses with characters outside ASCII.")
-        if not envelope.data.isascii() and "8BITMIME" not in self._extensions:
-            return _message_refused("5.6.3", "The server takes 7-bit messages only.")
-        return None
-
-
-def _message_refused(enhanced: str, text: str) -> Rejected:
-    return Rejected(Stage.MAIL, Reply(0, enhanced, text), FailureClass.MESSAGE)

@@ -53,7 +53,7 @@ def check(message: bytes, expected: Expected) -> None:
         raise RenderError.of("bad_message_id")
     if expected.is_bulk:
         _check_list_headers(headers, allow_http_loopback=expected.allow_http_loopback)
-    own_tokens = {found[1] for url in expected.own_urls if (found := _OWN_TOKEN.search(url.encode()))}
+    own_tokens = set(_OWN_TOKEN.findall("\n".join(expected.own_urls).encode()))
     origin = _origin(expected.own_urls)
     for content in _parts(headers[b"content-type"], body):
         _check_tokens(content, own_tokens, origin)
@@ -65,7 +65,9 @@ def _check_lines(message: bytes) -> None:
     if not message.isascii():
         raise RenderError.of("not_ascii")
     line_ends = message.translate(None, _PRINTABLE)
-    if line_ends != b"\r\n" * (len(line_ends) // 2):
+    pairs = len(line_ends) // 2
+    # as many lines as pairs: a CR and an LF that stand apart would end two; counting b"\r\n" takes twice as long
+    if line_ends != b"\r\n" * pairs or len(message.splitlines()) != pairs + (message[-1:] != b"\n"):
         raise RenderError.of("bare_newline" if set(line_ends) <= set(b"\r\n") else "control_character")
     start, size = 0, len(message)
     while size - start > MAX_LINE_BYTES:  # from line end to line end in steps as long as a line may be

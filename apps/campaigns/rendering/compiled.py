@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import Template, TemplateError, TemplateSyntaxError, nodes
 from jinja2.exceptions import SecurityError, TemplateAssertionError
+from jinja2.runtime import Context
 
 from apps.campaigns.rendering import budget, quoted_printable
 from apps.campaigns.rendering.budget import MAX_SOURCE_CHARS, Budget, BudgetError, Limits, LoopError
@@ -28,11 +29,12 @@ _FAULTS = (
 class Compiled:
     """One compiled part of a letter ("Subject", "HTML", "Text"), ready to be filled many times."""
 
-    __slots__ = ("_part", "_template")
+    __slots__ = ("_globals", "_part", "_template")
 
     def __init__(self, template: Template, part: str) -> None:
         self._template = template
         self._part = part
+        self._globals = dict(template.globals)
 
     def render(self, values: dict[str, Any], limits: Limits = budget.DEFAULT_LIMITS) -> str:
         """Return the part filled with the values.
@@ -43,7 +45,7 @@ class Compiled:
         spending = budget.current.set(Budget(limits))
         template = self._template
         try:
-            return "".join(template.root_render_func(template.new_context(values)))
+            return "".join(template.root_render_func(self._context(values)))
         except LoopError as error:
             raise RenderError.of("loop_too_long", part=self._part, line=self._line(error)) from None
         except BudgetError as error:
@@ -55,6 +57,11 @@ class Compiled:
             raise RenderError.of("template", part=self._part, line=self._line(error), detail=detail) from None
         finally:
             budget.current.reset(spending)
+
+    def _context(self, values: dict[str, Any]) -> Context:
+        """Return what `Template.new_context` would, without its chain of maps: a letter has no use for blocks."""
+        environment = self._template.environment
+        return environment.context_class(environment, {**self._globals, **values}, self._template.name, {})
 
     def _line(self, error: BaseException) -> int:
         line = 0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from functools import lru_cache, partial
 from typing import Any
 
 from jinja2 import ChainableUndefined, TemplateSyntaxError, nodes, pass_context
+from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError, TemplateAssertionError
 from jinja2.runtime import Context, LoopContext, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -21,7 +21,7 @@ _LOOP_ATTRIBUTES = frozenset((
     "previtem", "nextitem", "cycle", "changed",
 ))  # fmt: skip
 _DATE_ATTRIBUTES = frozenset(["year", "month", "day", "hour", "minute", "second"])
-_OURS = re.compile(r"_(?:c\d+|open)\Z")  # the slots that freezing puts into a version
+_SLOT_CHARS = 300  # what the address in a slot counts for within a loop
 
 
 class ForbiddenError(TemplateSyntaxError):
@@ -79,7 +79,7 @@ class _Guard(NodeTransformer):
     visit_List = visit_Tuple = visit_Dict = _literal  # noqa: N815  named by Jinja
 
     def visit_Name(self, node: nodes.Name) -> nodes.Node:  # noqa: N802
-        is_ours = node.ctx == "load" and not self._environment.is_strict and _OURS.match(node.name)
+        is_ours = node.ctx == "load" and not self._environment.is_strict and quoted_printable.SLOT.match(node.name)
         if node.name == "self" or (node.name.startswith("_") and not is_ours):
             self._refuse(node, f"“{node.name}”")
         return node
@@ -122,6 +122,8 @@ def _static_chars(body: Iterable[nodes.Node]) -> int:
     for node in body:
         if isinstance(node, nodes.TemplateData):
             chars += len(node.data)
+        elif isinstance(node, nodes.Name):
+            chars += _SLOT_CHARS if quoted_printable.SLOT.match(node.name) else 0
         elif not isinstance(node, nodes.For):
             chars += _static_chars(node.iter_child_nodes())
     return chars
@@ -136,7 +138,7 @@ def _out(_context: Context, value: object) -> str:
 
 @pass_context
 def _out_encoded(_context: Context, value: object) -> str:
-    text = filters.text_of(value)
+    text = value if type(value) is str else filters.text_of(value)
     budget.current.get().spend_output(len(text))
     return quoted_printable.encode_value(text)
 
@@ -157,10 +159,29 @@ def _flat(literal: Any) -> Any:
     return filters.weighed(literal)
 
 
+class _Generator(CodeGenerator):
+    """Writes out what our filter has already escaped and encoded as it is."""
+
+    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> None:
+        if not _is_encoded(node):
+            super()._output_child_pre(node, frame, finalize)
+
+    def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> None:
+        if not _is_encoded(node):
+            super()._output_child_post(node, frame, finalize)
+
+
+def _is_encoded(node: nodes.Expr) -> bool:
+    if isinstance(node, nodes.Filter):
+        return node.name == quoted_printable.FILTER
+    return isinstance(node, nodes.Name) and quoted_printable.is_encoded_slot(node.name)
+
+
 class LetterEnvironment(ImmutableSandboxedEnvironment):
     """Jinja2 with allow-lists for filters, tests, attributes and calls; strict for what marketers write."""
 
     # naming the operators here also switches off Jinja's folding of constants while it compiles
+    code_generator_class = _Generator
     intercepted_binops = frozenset(["*", "**", "+", "-", "%", "/", "//"])
 
     def __init__(self, *, is_html: bool, is_strict: bool) -> None:

@@ -10,19 +10,12 @@ from jinja2.visitor import NodeTransformer
 from markupsafe import escape
 
 FILTER = "_encoded"
+SLOT = re.compile(r"_(?:c\d+|open)\Z")  # what freezing puts into a version: the address of a counted link, the picture
+_FILLED = "_encoded"
 SOFT_BREAK = "=\r\n"
 _LINE = 76
 _LEADING_DOTS = re.compile(rb"^(\.+)(.*)$", re.MULTILINE)
 _PLAIN = re.compile(r"[ !#-%(-\-/-;?-~](?:[ !#-%(-;?-~]{0,73}[!#-%(-;?-~])?\Z")  # one line, no "=", no HTML in it
-
-
-class Encoded(str):
-    """Text that is ready for the wire and must not be escaped again."""
-
-    __slots__ = ()
-
-    def __html__(self) -> str:
-        return self
 
 
 def encode(content: bytes) -> bytes:
@@ -59,8 +52,8 @@ def encode_piece(text: str) -> str:
 def encode_value(text: str) -> str:
     """Return a value of an HTML template, escaped and encoded."""
     if _PLAIN.match(text):
-        return Encoded(text + SOFT_BREAK)
-    return Encoded(encode_piece(str(escape(text))))
+        return f"{text}{SOFT_BREAK}"
+    return encode_piece(str(escape(text)))
 
 
 class _Encoder(NodeTransformer):
@@ -76,6 +69,7 @@ class _Encoder(NodeTransformer):
                 part.data = encode_piece(part.data)
             elif isinstance(part, nodes.Filter):
                 part.name = FILTER
+        node.nodes = [_slot(part) or part for part in node.nodes]
         return node
 
     def visit_AssignBlock(self, node: nodes.AssignBlock) -> nodes.Node:  # noqa: N802
@@ -84,6 +78,23 @@ class _Encoder(NodeTransformer):
     def visit_FilterBlock(self, node: nodes.FilterBlock) -> nodes.Node:  # noqa: N802
         node.filter = nodes.Filter(node.filter, FILTER, [], [], None, None, lineno=node.lineno)
         return node
+
+
+def _slot(part: nodes.Expr) -> nodes.Name | None:
+    """Return the name of a slot of ours as it is filled beforehand, or None for what is encoded when it is written."""
+    if isinstance(part, nodes.Filter) and isinstance(part.node, nodes.Name) and SLOT.match(part.node.name):
+        return nodes.Name(encoded_slot(part.node.name), "load", lineno=part.lineno)
+    return None
+
+
+def encoded_slot(name: str) -> str:
+    """Return under which name a slot's encoded value stands."""
+    return name + _FILLED
+
+
+def is_encoded_slot(name: str) -> bool:
+    """Say whether what stands under this name is ready for the wire."""
+    return name.startswith("_") and name.endswith(_FILLED)
 
 
 def encoded_tree(tree: nodes.Template) -> nodes.Template:

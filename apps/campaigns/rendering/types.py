@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Literal, Self
@@ -61,7 +61,7 @@ class Letter:
     to_email: str
     to_name: str
     fields: Mapping[str, object]
-    click_urls: Callable[[int], str]
+    click_urls: Callable[[int], Sequence[str]]  # the tracked addresses of so many links
     open_url: str
     unsubscribe_url: str
     view_url: str

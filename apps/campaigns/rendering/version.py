@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
-from apps.campaigns.rendering import assertions, headers, links, message, sandbox
+from apps.campaigns.rendering import assertions, headers, links, message, quoted_printable, sandbox
 from apps.campaigns.rendering.compiled import Compiled, compile_part
 from apps.campaigns.rendering.placeholders import split
 from apps.campaigns.rendering.types import Frozen, Letter, Rendered, Source
@@ -25,6 +25,7 @@ class _Version:
     text: Compiled
     sender: bytes
     slots: tuple[str, ...]
+    encoded_slots: tuple[str, ...]  # the same and the picture's, for where they are written
 
 
 _versions: OrderedDict[str, _Version] = OrderedDict()
@@ -47,10 +48,13 @@ def compose(frozen: Frozen, letter: Letter) -> Envelope:
         RenderError: this letter cannot be built, or would break a rule of the wire; others are not touched.
     """
     version = _version_of(frozen)
-    clicks = [letter.click_urls(number) for number in range(len(frozen.links))]
+    clicks = letter.click_urls(len(frozen.links))
     values: dict[str, object] = dict(clean_fields(letter.fields))
     values.update(zip(version.slots, clicks, strict=True))
     values["_open"] = letter.open_url
+    values.update(
+        zip(version.encoded_slots, map(quoted_printable.encode_value, (*clicks, letter.open_url)), strict=True)
+    )
     values["unsubscribe_url"] = letter.unsubscribe_url
     values["view_url"] = letter.view_url
     values["preferences_url"] = letter.preferences_url
@@ -72,7 +76,7 @@ def compose(frozen: Frozen, letter: Letter) -> Envelope:
     )
     rcpt_to = headers.ascii_address(letter.to_email)
     mail_from = headers.ascii_address(letter.mail_from) if letter.mail_from else ""
-    return Envelope(mail_from=mail_from, rcpt_to=rcpt_to, data=wire, message_id=letter.message_id)
+    return Envelope.of_checked(wire, mail_from=mail_from, rcpt_to=rcpt_to, message_id=letter.message_id)
 
 
 def preview(frozen: Frozen, fields: Mapping[str, object], *, urls: Mapping[str, str] | None = None) -> Rendered:
@@ -137,6 +141,7 @@ def _compile(frozen: Frozen) -> _Version:
         return compile_part(source, part=part, is_html=part == "html", is_strict=False, is_encoded=is_encoded)
 
     has_placeholders = any(is_placeholder for is_placeholder, _text in split(frozen.subject))
+    slots = tuple(f"_c{number}" for number in range(len(frozen.links)))
     is_base64 = message.prefers_base64(frozen.html, len(frozen.html.encode()))
     return _Version(
         subject=compiled("subject", frozen.subject) if has_placeholders else frozen.subject,
@@ -144,5 +149,6 @@ def _compile(frozen: Frozen) -> _Version:
         encoded_html=None if is_base64 else compiled("html", frozen.html, is_encoded=True),
         text=compiled("text", frozen.text),
         sender=headers.sender_lines(frozen.from_name, frozen.from_email, frozen.reply_to),
-        slots=tuple(f"_c{number}" for number in range(len(frozen.links))),
+        slots=slots,
+        encoded_slots=tuple(map(quoted_printable.encoded_slot, (*slots, "_open"))),
     )

@@ -25,9 +25,10 @@ class Urls:
         self._id = delivery_id
         self._base = settings.PUBLIC_URL
 
-    def click(self, link: int) -> str:
-        """Return the tracked address of one link of the content."""
-        return f"{self._base}/c/{tokens.seal('click', self._id, link)}"
+    def clicks(self, links: int) -> list[str]:
+        """Return the tracked addresses of so many links of the content, by number."""
+        base = f"{self._base}/c/"
+        return [base + token for token in tokens.seal_each("click", self._id, range(links))]
 
     @property
     def open(self) -> str:
@@ -68,8 +69,10 @@ def _list_of(campaign_id: int) -> tuple[str, str]:
     return (f"list-{first.uuid.hex[:16]}", first.name) if first else (f"campaign-{campaign_id}", "")
 
 
-def _is_loopback(host: str | None) -> bool:
-    return host in {"localhost", "127.0.0.1", "::1"}
+@lru_cache(maxsize=8)
+def _is_http_loopback(public_url: str) -> bool:
+    public = urlsplit(public_url)
+    return public.scheme == "http" and public.hostname in {"localhost", "127.0.0.1", "::1"}
 
 
 def compose(claimed: Claimed) -> Envelope:
@@ -80,7 +83,6 @@ def compose(claimed: Claimed) -> Envelope:
     """
     frozen = _frozen(claimed.content_id)
     urls = urls_of(claimed.delivery_id)
-    public = urlsplit(settings.PUBLIC_URL)
     from_domain = frozen.from_email.rpartition("@")[2]
     bounce_domain = settings.BOUNCE_DOMAIN or from_domain
     is_bulk = claimed.kind in (DeliveryKind.CAMPAIGN, DeliveryKind.TEST)
@@ -93,7 +95,7 @@ def compose(claimed: Claimed) -> Envelope:
         to_email=claimed.email,
         to_name=f"{claimed.first_name} {claimed.last_name}".strip(),
         fields=claimed.merge_fields(),
-        click_urls=urls.click,
+        click_urls=urls.clicks,
         open_url=urls.open,
         unsubscribe_url=urls.unsubscribe,
         view_url=urls.view,
@@ -102,7 +104,7 @@ def compose(claimed: Claimed) -> Envelope:
         list_name=list_name,
         feedback_id=f"{claimed.campaign_id or 0}:{claimed.workspace_id}:{claimed.kind}:vashsender",
         date=clock.now(),
-        allow_http_loopback=public.scheme == "http" and _is_loopback(public.hostname),
+        allow_http_loopback=_is_http_loopback(settings.PUBLIC_URL),
         is_bulk=is_bulk,
     )
     return rendering.compose(frozen, letter)

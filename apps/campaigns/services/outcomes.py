@@ -84,7 +84,7 @@ def interpret(claimed: Claimed, outcome: Outcome, *, was_marked: bool) -> Result
         case Unknown(stage, reason):
             return _unknown(claimed, base, stage=stage.value, reason=reason)
         case Withheld(reason, _marked):
-            wait = 0.0 if reason == "refused" else 5.0
+            wait = 0.0 if reason in ("refused", "stopped") else 5.0
             return Result(
                 **{**base, "from_states": NOT_SENT},
                 state=DeliveryState.QUEUED,
