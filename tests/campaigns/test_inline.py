@@ -24,6 +24,7 @@ from apps.contacts.models import Suppression
 from apps.smtp.models import Throttle, Transport
 from apps.smtp.pool import connections
 from core import database
+from core.errors import EspError
 from core.models import InstanceEpoch
 from tests.campaigns.conftest import letters
 from tests.campaigns.inline_scene import Rings, rings, send, states, through
@@ -152,6 +153,27 @@ def test_a_letter_that_cannot_be_composed_fails_alone(sending: Sending, monkeypa
 
         assert len(server.letters) == 2
     assert [(one.state, one.reason) for one in letters(campaign)] == [("sent", ""), ("failed", "render"), ("sent", "")]
+
+
+def test_a_letter_that_cannot_be_signed_waits_and_costs_no_try(
+    sending: Sending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = sending(3)
+    compose, bad = inline.composing.compose, letters(campaign)[1].pk
+
+    def unsigned(claimed: Any) -> Any:
+        if claimed.delivery_id == bad:
+            raise EspError("A stored signing key cannot be read.", code="bad_signing_key")
+        return compose(claimed)
+
+    monkeypatch.setattr(inline.composing, "compose", unsigned)
+    with FaultServer() as server:
+        through(server)
+        send()
+
+        assert len(server.letters) == 2
+    assert [one.state for one in letters(campaign)] == ["sent", "queued", "sent"]
+    assert (letters(campaign)[1].reason, letters(campaign)[1].counted_tries) == ("account", 0)
 
 
 def test_a_letter_none_can_build_pauses_the_campaign_after_a_few(
