@@ -16,7 +16,6 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 
 from tests.console import is_wrong
 
-ROOT = Path(__file__).resolve().parents[2]
 # Not the browser's own name: it says that nobody sits before it, and such opens are counted as a machine's.
 PERSON = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -89,15 +88,6 @@ class Desk:
             page.evaluate("document.fonts.ready")
             width = (page.viewport_size or {}).get("width")
             page.screenshot(path=str(Path(folder) / f"{self.pictures:02}-{name}-{width}.png"), full_page=True)
-
-
-def picture_for_readme(page: Page, name: str) -> None:
-    """Keep the page as the README shows it, when VASHSENDER_PICTURES=1 asks for it."""
-    if os.environ.get("VASHSENDER_PICTURES") == "1":
-        folder = ROOT / "docs" / "pictures"
-        folder.mkdir(parents=True, exist_ok=True)
-        page.evaluate("document.fonts.ready")
-        page.screenshot(path=str(folder / f"{name}.png"))
 
 
 def reckoning(page: Page) -> dict[str, int]:

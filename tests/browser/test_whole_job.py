@@ -221,7 +221,6 @@ def compose(job: Job) -> None:
     page.keyboard.press("ControlOrMeta+Home")
     source.blur()
     page.evaluate("scrollTo(0, 0)")
-    marketer.picture_for_readme(page, "composer")
     page.get_by_role("button", name="Next: review").click()
 
     page.wait_for_url("**/review/")
@@ -318,8 +317,6 @@ def read_the_report(job: Job, *, opened: int, clicked: int, unsubscribed: int) -
     job.desk.look(page, f"report-{clicked}")
     if clicked:
         expect(page.locator("tr").filter(has_text=f"{job.shop}/start")).to_contain_text("1")
-        page.evaluate("scrollTo(0, 0)")
-        marketer.picture_for_readme(page, "report")
 
 
 def read_a_letter_and_follow_its_link(job: Job) -> None:

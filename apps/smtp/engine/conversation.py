@@ -6,6 +6,7 @@ import math
 from collections import deque
 from collections.abc import Mapping
 from enum import Enum, auto
+from typing import Final
 
 from apps.smtp import bounces, offering
 from apps.smtp.budget import StageCaps, now
@@ -14,6 +15,9 @@ from apps.smtp.engine.talk import LAST_TRY, OutOfTurnError, Talk, is_clean_no
 from apps.smtp.envelope import dot_stuffed
 from apps.smtp.outcome import Outcome, Reply, Stage, Unknown, Withheld
 from apps.smtp.replies import parse
+
+PATIENCE_BEHIND: Final = 5.0
+"""Seconds a letter waits behind the dot of another before it is offered elsewhere; nothing of it was sent."""
 
 
 class _Phase(Enum):
@@ -30,6 +34,7 @@ class Conversation(Talk):
         self._offered: Letter | None = None
         self._dotted: Letter | None = None
         self._phase = _Phase.COMMANDS
+        self._dotted_at = 0.0
         self._needs_reset = False
         self._to_say: deque[tuple[Stage, bytes]] = deque()
         self._is_pipelined = "PIPELINING" in extensions
@@ -80,6 +85,7 @@ class Conversation(Talk):
             raise OutOfTurnError
         letter.is_out = True
         self._offered, self._dotted, self._phase = None, letter, _Phase.COMMANDS
+        self._dotted_at = now()
         self._expected.append((Stage.DOT, letter))
         self.out.append(b".\r\n")
         self.deadline = letter.limits.reply_until()
@@ -119,6 +125,10 @@ class Conversation(Talk):
                 self._desk.give_back(letter)
             else:
                 self._desk.finish(letter, bounces.interrupted(stage, reason))
+
+    def holds_up(self, moment: float) -> bool:
+        """Return whether a letter waits behind the dot of one that the server takes its time with."""
+        return self._dotted is not None and self._offered is not None and moment > self._dotted_at + PATIENCE_BEHIND
 
     def flushed(self) -> None:
         """A body that is out waits for its mark."""

@@ -39,7 +39,8 @@ class Growth:
     def failed(self, moment: float) -> None:
         """Take note that a connection could not be opened, or brought no letter anywhere."""
         self.failures += 1
-        self._not_before = moment + min(_LONGEST_REST, 0.25 * 2**self.failures)
+        if self.failures > 1:  # once is no pattern
+            self._not_before = moment + min(_LONGEST_REST, 0.25 * 2**self.failures)
 
     def is_full(self, moment: float, standing: int) -> None:
         """Take note that the server takes no more connections than stand; it is asked again after a while."""

@@ -141,6 +141,8 @@ class Engine:
             ):
                 channel.talk.retire()
                 touched[channel] = None
+            elif channel.talk and channel.talk.holds_up(moment):
+                channel.talk.stop()
 
     def _tend(self, touched: dict[Channel, None]) -> None:
         """Look at what became of the connections that something happened to."""
@@ -225,6 +227,7 @@ class Engine:
         ready = [(channel, letter) for channel, letter in ready if self._has_time(channel, letter)]
         if not ready:
             return
+        self._settle()  # before new marks, or a killed process would leave two windows of letters in doubt
         for _, letter in ready:
             self._desk.in_doubt[id(letter)] = letter
         # Counted from before the mark: a pause inside it, after its commit, is as dangerous as one behind it.

@@ -108,6 +108,10 @@ class Talk(ABC):
     def broke(self, reason: str, *, written: int = 0) -> None:
         """End every letter after the line broke; `written` bytes of all that was in `out` may have left."""
 
+    def holds_up(self, _moment: float) -> bool:
+        """Return whether a letter has waited here for so long that another connection had better take it."""
+        return False
+
     def retire(self) -> None:
         """Take no more letters, end those in hand, and say goodbye then."""
         self._capacity = 0

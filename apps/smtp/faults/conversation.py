@@ -141,14 +141,28 @@ class Conversation:
             self.say("503 5.5.1 RCPT first")
         elif not self._misbehave("data", self.recipients[0]):
             self.say("354 End with a dot")
-            data = self._body()
-            fault = self._next("dot")
-            if fault is None or fault.action in ("slow", "accept_then_drop"):
-                self._keep(data, is_answered=fault is None or fault.action == "slow")
-            elif not fault.reply:
-                self.server.fall_silent(self.recipients[0])
-            if not fault or not self._act(fault):
-                self.say(f"250 2.0.0 Queued as {self.server.accepted}")
+            self._end(self._body())
+
+    def _do_bdat(self, rest: str) -> None:
+        size = int(rest.partition(" ")[0])
+        while len(self.buffer) < size:
+            self._fill()
+        data = bytes(self.buffer[:size])
+        del self.buffer[:size]
+        if self.recipients:
+            self._end(data)
+        else:
+            self.say("503 5.5.1 RCPT first")
+
+    def _end(self, data: bytes) -> None:
+        """Answer to a whole letter."""
+        fault = self._next("dot")
+        if fault is None or fault.action in ("slow", "accept_then_drop"):
+            self._keep(data, is_answered=fault is None or fault.action == "slow")
+        elif not fault.reply:
+            self.server.fall_silent(self.recipients[0])
+        if not fault or not self._act(fault):
+            self.say(f"250 2.0.0 Queued as {self.server.accepted}")
 
     def _do_rset(self, _rest: str) -> None:
         self.recipients = []
