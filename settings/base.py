@@ -14,6 +14,7 @@ from settings import celery as celery_settings
 from settings.env import ROOT, env
 from settings.limits import REAL, Limits
 from settings.logging import logging_config
+from settings.tiers import delivery_of
 
 BASE_DIR = ROOT
 DATA_DIR: Path = env.data_dir
@@ -25,6 +26,7 @@ EXPORTS_DIR: Path = DATA_DIR / "exports"
 REFUSALS_FILE: Path = DATA_DIR / "refusals.toml"
 LIMITS: Limits = REAL
 TIER = env.vashsender_tier
+DELIVERY: str = delivery_of(TIER)
 
 DEBUG = False
 SECRET_KEY = env.secret_key or "not-set-up"

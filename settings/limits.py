@@ -34,6 +34,10 @@ class Limits:
     record_margin: float = 15  # a result waits for the database until the hard limit less this, then in the spool
     mark_to_dot: float = 5  # longer between marker and dot: the dot is not sent
     inline_begin_margin: float = 240  # inline: no letter begins later than soft - this
+    inline_slice: int = 50  # inline: letters begun by one statement, at most
+    inline_connections: int = 20  # inline: lines to one account in one process, at most; the account may say less
+    inline_window: int = 1  # inline: letters of one line that are marked and unanswered, at most
+    inline_rung_batches: int = 32  # inline: batches of one campaign that are rung and not done
 
     retry_scale: float = 1  # every wait before another attempt (`campaigns/retries.py`) is multiplied by this
     lease: float = 120
@@ -56,7 +60,8 @@ class Limits:
     ring_patience_empty: float = 15  # a ring is lost when the broker says the queue is empty
     ring_patience: float = 300
     visibility: float = 3600
-    stop: float = 330  # script stop, TimeoutStopSec for fan-out workers
+    stop: float = 330  # script stop of fan-out workers
+    stop_inline: float = 630  # script stop of inline workers, TimeoutStopSec for all
     soft_shutdown: float = 30  # after SIGQUIT: what is in hand may still end, then SIGKILL
     late: float = 1800  # an appointed campaign found longer after its time asks instead of leaving
     stuck: float = 1800
@@ -74,6 +79,20 @@ class Limits:
         """Seconds after the begin of an attempt when a fan-out letter's process is surely gone."""
         return self.single.hard + self.deadline_margin
 
+    @property
+    def batch_deadline(self) -> float:
+        """Seconds after the begin of an attempt when an inline letter's process is surely gone."""
+        return self.batch.hard + self.deadline_margin
+
+    @property
+    def inline_in_doubt(self) -> int:
+        """Letters of one process that nobody can tell about when it is killed, at most."""
+        return self.inline_connections * self.inline_window
+
+    def stop_of(self, delivery: str) -> float:
+        """Return how long a worker of a delivery mode may take to stop in order."""
+        return self.stop_inline if delivery == "inline" else self.stop
+
     def inequalities(self) -> dict[str, bool]:
         """Return each rule of the table with whether it holds."""
         return {
@@ -87,6 +106,11 @@ class Limits:
             + self.dot_floor
             <= self.batch.soft - self.reserve,
             "attempt deadline > hard limit": self.single_deadline > self.single.hard and self.deadline_margin > 0,
+            "inline attempt deadline > batch hard": self.batch_deadline > self.batch.hard,
+            "inline stop >= batch hard + 30": self.stop_inline >= self.batch.hard + self.deadline_margin,
+            "an inline letter begins within the batch's limits": 0 < self.inline_begin_margin < self.batch.soft,
+            "a line holds at least one letter, and a slice too": min(self.inline_window, self.inline_slice) >= 1,
+            "in doubt at a kill: at most 200 letters of a process": 1 <= self.inline_in_doubt <= 200,
             "visibility timeout >= 2 x the longest hard limit": self.visibility
             >= 2 * max(self.campaign.hard, self.batch.hard, self.single.hard, self.export.hard),
             "stop >= single hard + 30": self.stop >= self.single.hard + self.deadline_margin,
@@ -135,6 +159,7 @@ SHORT = replace(
     ring_patience=10,
     visibility=40,
     stop=14,
+    stop_inline=22,
     soft_shutdown=3,
     stuck=21,
     canary=2,

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+Delivery = Literal["fan-out", "inline"]
+"""Whether each letter is a task of its own, or a batch's task carries its letters itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,7 @@ class Tier:
     max_memory_per_child_kib: int
     workers: int = 1
     prefetch: int = 1
+    delivery: Delivery = "fan-out"
 
     def concurrency(self, cores: int) -> int:
         """Return the child processes per worker for a machine with so many cores."""
@@ -42,6 +47,11 @@ TIERS: dict[str, Tier] = {
     for tier in (
         Tier("low", "under 1,000", 2, 4, 1000, 400_000),
         Tier("medium", "1,000 to 10,000", 4, 8, 500, 400_000),
-        Tier("high", "over 10,000", 8, 16, 250, 400_000, workers=2),
+        Tier("high", "over 10,000", 8, 16, 250, 400_000, workers=2, delivery="inline"),
     )
 }
+
+
+def delivery_of(tier: str) -> Delivery:
+    """Return the delivery mode of a tier by its name; whoever starts anything refuses a name that is none."""
+    return TIERS[tier].delivery if tier in TIERS else "fan-out"

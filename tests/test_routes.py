@@ -22,7 +22,7 @@ from apps.accounts import roles
 from apps.accounts.models import ApiKey, Invitation, Membership, User, Workspace
 from apps.campaigns.models import Campaign, ContentVersion, Delivery, Image, SenderIdentity, Template
 from apps.contacts.models import BulkDeed, Contact, ContactList, ImportChunk, ImportJob, Subscription, Suppression
-from apps.smtp.models import InboxLetter, Transport
+from apps.smtp.models import InboxLetter, SigningKey, Transport
 from apps.tracking.models import ExportJob
 
 UNSAFE = ("post", "put", "patch", "delete")
@@ -110,6 +110,14 @@ def world(workspace: Workspace, owner: User, contact_list: ContactList, transpor
         data=b"x",
     )
     SenderIdentity.objects.create(workspace=workspace, name="Northlight", email="news@x.example")
+    SigningKey.objects.create(
+        workspace=workspace,
+        domain="x.example",
+        selector="s1",
+        algorithm="rsa-sha256",
+        private_key="k",
+        public_key="p" * 392,
+    )
     content = ContentVersion.objects.create(workspace=workspace, content_hash="x", frozen={})
     Delivery.objects.create(
         workspace=workspace, campaign=campaign, contact=contact, content=content, transport=transport,
@@ -152,14 +160,12 @@ def _one_of(model_name: str, workspace: Workspace | None) -> models.Model:
 
 def _fingerprint() -> dict[str, str]:
     """Return a checksum of every table of ours."""
-    sums = {}
+    quote = connection.ops.quote_name
+    tables = [quote(model._meta.db_table) for model in apps.get_models() if model._meta.app_label in OURS]
+    query = "SELECT '{0}', md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {0} t"
     with connection.cursor() as cursor:
-        for model in apps.get_models():
-            if model._meta.app_label in OURS:
-                table = connection.ops.quote_name(model._meta.db_table)
-                cursor.execute(f"SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {table} t")
-                sums[table] = cursor.fetchone()[0]
-    return sums
+        cursor.execute(" UNION ALL ".join(query.format(table) for table in tables))
+        return dict(cursor.fetchall())
 
 
 def _call(client: Client, method: str, address: str) -> Any:

@@ -35,11 +35,13 @@ def send_campaign(campaign_id: int) -> None:
 
 @shared_task(name="apps.campaigns.tasks.send_email_batch", time_limit=BATCH.hard, soft_time_limit=BATCH.soft)
 def send_email_batch(batch_id: int) -> None:
-    """Admit a batch's due letters and ring each."""
+    """Hand out a batch: ring each of its due letters, or carry them here; what a limit cuts short comes again."""
+    started = time.monotonic()
     try:
-        dispatch.send_batch(batch_id)
+        dispatch.send_batch(batch_id, started=started)
     except SoftTimeLimitExceeded:
-        jobs.ring_now(batching.BATCH, [(batch_id,)])
+        with suppress(SoftTimeLimitExceeded):
+            jobs.ring_now(batching.BATCH, [(batch_id,)])
 
 
 @shared_task(name="apps.campaigns.tasks.send_single_email", time_limit=SINGLE.hard, soft_time_limit=SINGLE.soft)

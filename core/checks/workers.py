@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -128,7 +129,8 @@ def check_pools(context: Context) -> Result:
         ).delete()
     totals = _totals(alive)
     detail = ngettext("%(count)d process", "%(count)d processes", len(alive)) % {"count": len(alive)}
-    detail = "; ".join([detail, *(f"{name} {total:g}" for name, total in totals.items())])
+    tier = _("tier %(tier)s: %(delivery)s") % {"tier": settings.TIER, "delivery": settings.DELIVERY}
+    detail = "; ".join([detail, tier, *(f"{name} {total:g}" for name, total in totals.items())])
     if silent:
         names = ", ".join(p.name for p in silent[:3])
         return Result(

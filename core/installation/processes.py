@@ -17,10 +17,16 @@ from core.installation.folders import ROOT
 from settings.limits import REAL
 from settings.tiers import Tier
 
-# To the worker's main process alone: a signal to the group would end the letters in its pool's hands.
-# SIGQUIT gives back what is not started; PostgreSQL knows the rest.
-STOP_WORKER = (StopStep(signal.SIGTERM, REAL.stop), StopStep(signal.SIGQUIT, REAL.soft_shutdown), KILL)
 WORKER_THREADS = 8
+
+
+def stop_worker(delivery: str) -> tuple[StopStep, ...]:
+    """Return how a worker is stopped: by signals to its main process alone.
+
+    One to the group would end the letters in its pool's hands. SIGQUIT gives back what is not started; PostgreSQL knows
+    the rest.
+    """
+    return (StopStep(signal.SIGTERM, REAL.stop_of(delivery)), StopStep(signal.SIGQUIT, REAL.soft_shutdown), KILL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +104,7 @@ class Processes:
     def _worker(self, name: str, *, queues: str, options: list[str]) -> ChildSpec:
         arguments = ["-q", "-A", "core", "worker", f"--queues={queues}", f"--hostname={name}@%h"]
         arguments += ["--without-gossip", "--without-mingle", *options]
-        return replace(self._python(name, "celery", *arguments, rank=2), stop=STOP_WORKER)
+        return replace(self._python(name, "celery", *arguments, rank=2), stop=stop_worker(self.tier.delivery))
 
     def _python(self, name: str, module: str, *arguments: str, rank: int = 0) -> ChildSpec:
         return ChildSpec(

@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from pydantic import ValidationError
 
 from settings.limits import REAL, Limits
-from settings.tiers import TIERS
+from settings.tiers import TIERS, delivery_of
 
 RUN_DIR = Path("/run/vashsender")
 LOG_DIR = Path("/var/log/vashsender")
@@ -44,7 +44,7 @@ def plan() -> Iterator[tuple[str, object]]:
     if tier is None:
         yield "problem", f"VASHSENDER_TIER is {env.vashsender_tier!r}; it may be {', '.join(TIERS)}."
     else:
-        yield "tier", f"{tier.name} ({tier.letters_per_hour} letters an hour)"
+        yield "tier", f"{tier.name} ({tier.letters_per_hour} letters an hour, {tier.delivery})"
         yield from (("mail_worker", name) for name in tier.mail_workers)
         yield from (("option", option) for option in tier.pool_options(os.cpu_count() or 1))
     if not env.database_url:
@@ -55,7 +55,7 @@ def plan() -> Iterator[tuple[str, object]]:
     environment = env.vashsender_env if "vashsender_env" in env.model_fields_set else "production"
     yield "environment", environment
     limits, problem = _limits("settings.production" if environment == "production" else "settings.development")
-    yield "stop_seconds", round(limits.stop)
+    yield "stop_seconds", round(limits.stop_of(delivery_of(env.vashsender_tier)))
     yield "quit_seconds", round(limits.soft_shutdown) + COLD_SECONDS
     if problem:
         yield "problem", problem

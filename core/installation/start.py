@@ -135,6 +135,8 @@ class Starting:
         )
 
     def _say_notices(self) -> None:
+        tier = self._processes.tier
+        say(f"Tier {tier.name}: {tier.letters_per_hour} letters an hour, {tier.delivery}.")
         if os.geteuid() == 0 and not env.given_database_url:
             say("Running as root: PostgreSQL changes to a user of its own, everything else runs as root.")
         if processes.local_host(self._options.host) != self._options.host:

@@ -14,6 +14,9 @@ from apps.campaigns.rendering import Frozen
 from apps.campaigns.services import audience
 from apps.contacts.models import Contact, ContactList
 from apps.smtp.models import Transport
+from tests.campaigns.modes import carry, mode
+
+__all__ = ["carry", "mode"]
 
 MakeContact = Callable[..., Contact]
 MakeCampaign = Callable[..., Campaign]

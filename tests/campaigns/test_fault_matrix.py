@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,15 +10,17 @@ import pytest
 from django.db import connection
 
 from apps.campaigns.models import Campaign, Delivery
-from apps.campaigns.services import canary, dispatch
+from apps.campaigns.services import canary, dispatch, inline
 from apps.contacts.models import Suppression
-from apps.smtp.budget import StageCaps
+from apps.smtp import engine
+from apps.smtp.budget import Budget, StageCaps
 from apps.smtp.models import Throttle, Transport
 from apps.smtp.outcome import FailureClass
 from apps.smtp.pool import connections
 from apps.smtp.services import post_office
 from core.secretbox import Secret
 from tests.campaigns.conftest import letters
+from tests.campaigns.modes import Carry
 from tests.fault_server import Fault, FaultServer
 from tests.smtp.test_stage_matrix import ACTIONS, BEFORE_LETTER, BREAKS, PERMANENT, STAGES, expected_failure
 
@@ -60,31 +61,38 @@ def relay(campaign: Campaign, stage: str, action: str) -> Iterator[FaultServer]:
         yield server
 
 
-def carry(letter: Delivery, stage: str, action: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Carry one letter with short deadlines at the stage that waits."""
+def shorten(stage: str, action: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give both modes short deadlines at the stage that waits."""
     capped = {"connect": "banner"}.get(stage, stage)
-    real = post_office.carry
+    real, real_many = post_office.carry, engine.carry_many
     caps = StageCaps(**{capped: SHORT}) if action in WAITING and stage not in ("dot", "quit") else StageCaps()
 
+    def brief(budget: Budget) -> Budget:
+        is_late = stage == "dot" and action in WAITING
+        return dataclasses.replace(budget, dot_floor=0.0, dot_cap=SHORT) if is_late else budget
+
     def short(config, envelope, *, budget, mark):  # type: ignore[no-untyped-def]  # as post_office.carry
-        if stage == "dot" and action in WAITING:
-            budget = dataclasses.replace(budget, dot_floor=0.0, dot_cap=SHORT)
         config = dataclasses.replace(config, verify_tls=False)
-        return real(config, envelope, budget=budget, mark=mark, caps=caps)
+        return real(config, envelope, budget=brief(budget), mark=mark, caps=caps)
+
+    def short_many(config, bearer, *, budget, **more):  # type: ignore[no-untyped-def]  # as engine.carry_many
+        config = dataclasses.replace(config, verify_tls=False)
+        return real_many(config, bearer, budget=lambda: brief(budget()), caps=caps, **more)
 
     monkeypatch.setattr(dispatch.post_office, "carry", short)
-    dispatch.send_single(letter.pk, started=time.monotonic())
+    monkeypatch.setattr(inline.engine, "carry_many", short_many)
 
 
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "body"])
 def test_a_fault_does_to_the_row_what_its_class_says(
-    sending: Sending, monkeypatch: pytest.MonkeyPatch, stage: str, action: str
+    sending: Sending, carry: Carry, monkeypatch: pytest.MonkeyPatch, stage: str, action: str
 ) -> None:
     campaign = sending(1)
     (letter,) = letters(campaign)
     with relay(campaign, stage, action) as server:
-        carry(letter, stage, action, monkeypatch)
+        shorten(stage, action, monkeypatch)
+        carry(letter)
 
         assert server.letters == []
     letter.refresh_from_db()
@@ -110,11 +118,14 @@ def test_a_fault_does_to_the_row_what_its_class_says(
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_a_fault_at_the_goodbye_changes_nothing(sending: Sending, monkeypatch: pytest.MonkeyPatch, action: str) -> None:
+def test_a_fault_at_the_goodbye_changes_nothing(
+    sending: Sending, carry: Carry, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
     campaign = sending(1)
     (letter,) = letters(campaign)
     with relay(campaign, "quit", action) as server:
-        carry(letter, "quit", action, monkeypatch)
+        shorten("quit", action, monkeypatch)
+        carry(letter)
         connections.close_all()
 
         assert server.recipients() == [letter.email]

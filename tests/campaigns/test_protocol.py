@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import time
@@ -20,8 +21,9 @@ from apps.campaigns.services import claims, dispatch, lifecycle, outcomes, spool
 from apps.contacts.models import Suppression
 from apps.smtp.models import Transport
 from apps.smtp.outcome import Accepted, Reply
-from core import database, worker
+from core import clock, database, worker
 from tests.campaigns.conftest import MakeCampaign, MakeContact, letters
+from tests.campaigns.modes import Carry
 from tests.fault_server import Fault, FaultServer
 
 Sending = Callable[..., Campaign]
@@ -64,14 +66,19 @@ def sql(statement: str) -> None:
 
 
 @pytest.mark.usefixtures("draining")
-def test_a_worker_that_stops_begins_no_letter_and_lets_the_sweep_ring_again(sending: Sending) -> None:
+def test_a_worker_that_stops_begins_no_letter_and_lets_the_sweep_ring_again(
+    sending: Sending, carry: Carry, mode: str
+) -> None:
     (letter,) = letters(sending(1))
-    sql("UPDATE campaigns_delivery SET rung_at = now()")
+    sql("UPDATE campaigns_batch SET rung_at = now()")
+    sql(f"UPDATE campaigns_delivery SET rung_at = {'NULL' if mode == 'inline' else 'now()'}")
 
-    dispatch.send_single(letter.pk, started=time.monotonic())
+    carry(letter)
 
     letter.refresh_from_db()
     assert (letter.state, letter.attempts, letter.rung_at) == ("queued", 0, None)
+    if mode == "inline":
+        assert Batch.objects.get().rung_at is None
 
 
 @pytest.mark.usefixtures("draining")
@@ -146,7 +153,7 @@ def test_at_the_soft_limit_a_letter_behind_its_marker_stays(sending: Sending) ->
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("change", ["pause", "cancel", "suppress", "switch_off", "reaped"])
-def test_what_changes_while_the_letter_travels_stops_the_dot(sending: Sending, change: str) -> None:
+def test_what_changes_while_the_letter_travels_stops_the_dot(sending: Sending, carry: Carry, change: str) -> None:
     campaign = sending(1)
     (letter,) = letters(campaign)
     compose = dispatch.composing.compose
@@ -164,13 +171,14 @@ def test_what_changes_while_the_letter_travels_stops_the_dot(sending: Sending, c
             case "switch_off":
                 Transport.objects.update(is_active=False)
             case "reaped":
-                Delivery.objects.update(state="queued", token=claimed.token + 1)
+                later = clock.now() + dt.timedelta(hours=1)
+                Delivery.objects.update(state="queued", token=claimed.token + 1, due_at=later)
         return compose(claimed)
 
     with FaultServer() as server, pytest.MonkeyPatch.context() as patch:
         through(campaign, server)
         patch.setattr(dispatch.composing, "compose", meanwhile)
-        dispatch.send_single(letter.pk, started=time.monotonic())
+        carry(letter)
 
         assert server.letters == []
     letter.refresh_from_db()
@@ -183,7 +191,7 @@ def test_what_changes_while_the_letter_travels_stops_the_dot(sending: Sending, c
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("stage", ["dot", "rcpt"])
-def test_every_attempt_carries_the_same_message_id_and_return_path(sending: Sending, stage: str) -> None:
+def test_every_attempt_carries_the_same_message_id_and_return_path(sending: Sending, carry: Carry, stage: str) -> None:
     campaign = sending(1)
     (letter,) = letters(campaign)
     seen: list[tuple[str, str]] = []
@@ -199,7 +207,7 @@ def test_every_attempt_carries_the_same_message_id_and_return_path(sending: Send
         patch.setattr(dispatch.composing, "compose", watched)
         for _ in range(3):
             sql("UPDATE campaigns_delivery SET due_at = now() - interval '1 second' WHERE state = 'queued'")
-            dispatch.send_single(letter.pk, started=time.monotonic())
+            carry(letter)
 
         assert [accepted.message_id for accepted in server.letters] == [letter.message_id]
     letter.refresh_from_db()

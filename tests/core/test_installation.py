@@ -224,16 +224,17 @@ def test_options_listen_on_loopback_unless_told_otherwise(monkeypatch):
     assert (chosen.demo, chosen.is_exit_wanted) == (0, False)
 
 
-def test_workers_get_the_time_a_letter_may_take(tmp_path):
+@pytest.mark.parametrize(("tier", "names"), [("low", ["mail"]), ("high", ["mail1", "mail2"])])
+def test_workers_get_the_time_a_letter_may_take(tmp_path, tier, names):
     from settings.limits import REAL
     from settings.tiers import TIERS
 
     described = processes.Processes(
-        data_dir=tmp_path, host="127.0.0.1", web_port=1, inbox_port=2, tier=TIERS["high"], environment={}
+        data_dir=tmp_path, host="127.0.0.1", web_port=1, inbox_port=2, tier=TIERS[tier], environment={}
     )
 
     workers = [*described.mail_workers(), described.default_worker()]
-    assert [worker.name for worker in workers] == ["mail1", "mail2", "default"]
-    assert {worker.stop[0].patience for worker in workers} == {REAL.stop}
+    assert [worker.name for worker in workers] == [*names, "default"]
+    assert {worker.stop[0].patience for worker in workers} == {REAL.stop_inline if tier == "high" else REAL.stop}
     ranks = [described.web(), described.beat(), workers[0], described.inbox()]
     assert [spec.stop_rank for spec in ranks] == [0, 1, 2, 3]

@@ -49,12 +49,18 @@ class Crew:
     """Mail workers, the worker for `default`, and beat."""
 
     def __init__(self, place: Place, plan: Plan, *, say: Callable[[str], None]) -> None:
-        tier = replace(TIERS["low"], workers=plan.workers, concurrency_min=plan.children, concurrency_max=plan.children)
+        tier = replace(
+            TIERS[plan.tier], workers=plan.workers, concurrency_min=plan.children, concurrency_max=plan.children
+        )
         processes = Processes(
             data_dir=place.folder, host="", web_port=0, inbox_port=0, tier=tier, environment=place.environment
         )
         limits = plan.limits
-        stop = (StopStep(signal.SIGTERM, limits.stop + 5), StopStep(signal.SIGQUIT, limits.soft_shutdown + 5), KILL)
+        stop = (
+            StopStep(signal.SIGTERM, limits.stop_of(plan.delivery) + 5),
+            StopStep(signal.SIGQUIT, limits.soft_shutdown + 5),
+            KILL,
+        )
         self._specs: dict[str, ChildSpec] = {
             spec.name: replace(spec, stop=stop)
             for spec in (*processes.mail_workers(), processes.default_worker(), processes.beat())

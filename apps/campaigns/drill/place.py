@@ -50,6 +50,7 @@ def environment(
         **base,
         "DJANGO_SETTINGS_MODULE": "settings.drill",
         "VASHSENDER_DRILL_CLOCK": plan.clock,
+        "VASHSENDER_TIER": plan.tier,
         "VASHSENDER_DATA": str(folder),
         "VASHSENDER_SECRET_KEY": secrets.token_urlsafe(50),
         "VASHSENDER_ENCRYPTION_KEYS": base64.urlsafe_b64encode(os.urandom(32)).decode("ascii"),

@@ -10,10 +10,12 @@ from enum import StrEnum
 from apps.smtp.faults import script
 from core.errors import EspError
 from settings.limits import REAL, SHORT, Limits
+from settings.tiers import TIERS
 
 LETTERS_LIMIT = 1_000_000
 # What is left in peace: the rate before the first strike is the measure for the recovery after the last.
 FIRST_SHARE, LAST_SHARE = 0.05, 0.95
+CONNECTIONS = 10  # what the drill's account allows to each process
 
 
 class PlanError(EspError):
@@ -59,6 +61,7 @@ class Plan:
     script: str = ""
     seed: int = 1
     clock: str = "short"
+    tier: str = "low"
 
     def check(self) -> None:
         """Raise PlanError or ScriptError when this cannot be run."""
@@ -68,12 +71,26 @@ class Plan:
             raise PlanError("A number of kills or restarts cannot be below zero.")
         if not 1 <= self.concurrency <= 64:
             raise PlanError("Give a concurrency from 1 to 64.")
+        if self.tier not in TIERS:
+            raise PlanError(f"Give one of the tiers {', '.join(TIERS)}.")
         script.parse(self.script)
 
     @property
     def limits(self) -> Limits:
         """The time table by which the drill's processes live."""
         return SHORT if self.clock == "short" else REAL
+
+    @property
+    def delivery(self) -> str:
+        """The delivery mode of the tier."""
+        return TIERS[self.tier].delivery
+
+    @property
+    def in_doubt(self) -> int:
+        """How many letters of one killed process nobody can tell about, at most."""
+        if self.delivery != "inline":
+            return 1
+        return min(self.limits.inline_connections, CONNECTIONS) * self.limits.inline_window
 
     @property
     def workers(self) -> int:

@@ -32,8 +32,13 @@ class Report:
         return (
             tally.is_accounted
             and not (tally.lost or tally.doubled_outside_window or tally.false_suppressions)
-            and (may_double or not tally.doubled)
+            and (may_double or (not tally.doubled and tally.unconfirmed <= self.bound))
         )
+
+    @property
+    def bound(self) -> int:
+        """How many letters may be unconfirmed: what each killed process had in doubt, and the replies withheld."""
+        return self.processes_killed * self.plan.in_doubt + self.unanswered
 
     @property
     def _peak_memory_mb(self) -> int:
@@ -64,6 +69,9 @@ class Report:
                 "seed": self.plan.seed,
                 "policy": self.plan.policy,
                 "clock": self.plan.clock,
+                "tier": self.plan.tier,
+                "delivery": self.plan.delivery,
+                "unconfirmed_at_most": self.bound,
             }
         )
 
@@ -71,9 +79,11 @@ class Report:
         """Return everything for a terminal."""
         tally = self.tally
         rate = tally.n / self.seconds if self.seconds else 0.0
-        window = f"at most {self.processes_killed + self.unanswered} can be: processes killed + replies withheld"
+        each = f" × {self.plan.in_doubt} in doubt" if self.plan.in_doubt > 1 else ""
+        window = f"at most {self.bound} can be: processes killed{each} + replies withheld"
         states = " + ".join(f"{state} {count}" for state, count in tally.states.items()) or "no letter"
         said = [
+            ("tier", f"{self.plan.tier}: {self.plan.delivery}"),
             ("letters (N)", f"{tally.n}: {states}"),
             ("kills", f"{self.kills} of {self.plan.kills} planned ({self.processes_killed} processes ended)"),
             ("restarts", f"{self.restarts} of {self.plan.restarts} planned"),

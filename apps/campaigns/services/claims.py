@@ -58,20 +58,23 @@ class Claimed:
         }
 
 
-_BEGIN = f"""
-UPDATE campaigns_delivery d
-SET state = 'sending', token = d.token + 1, attempts = d.attempts + 1, owner = %(owner)s, moved_at = now(),
+# What beginning an attempt does to a letter, when it may, and what its holder learns; one letter or a slice of many.
+BEGUN = """state = 'sending', token = d.token + 1, attempts = d.attempts + 1, owner = %(owner)s, moved_at = now(),
     lease_until = now() + %(lease)s * interval '1 second',
-    attempt_deadline = now() + %(deadline)s * interval '1 second'
-FROM campaigns_delivery r LEFT JOIN contacts_contact c ON c.id = r.contact_id
-WHERE r.id = d.id AND d.id = %(id)s AND d.state = 'queued' AND d.due_at <= now() AND {ALIVE}
-  AND {MAY_GO} AND {ACCOUNT_OPEN}
-RETURNING d.id, d.token, d.owner, d.kind, d.workspace_id, d.campaign_id, d.content_id, d.transport_id, d.uuid,
+    attempt_deadline = now() + %(deadline)s * interval '1 second'"""
+MAY_BEGIN = f"d.state = 'queued' AND d.due_at <= now() AND {ALIVE} AND {MAY_GO} AND {ACCOUNT_OPEN}"
+HELD = """d.id, d.token, d.owner, d.kind, d.workspace_id, d.campaign_id, d.content_id, d.transport_id, d.uuid,
           d.message_id, d.email, d.policy, d.attempts, d.counted_tries, d.protocol_tries,
-          coalesce(c.first_name, ''), coalesce(c.last_name, ''), coalesce(c.attributes, '{{}}'::jsonb),
+          coalesce(c.first_name, ''), coalesce(c.last_name, ''), coalesce(c.attributes, '{}'::jsonb),
           EXISTS (SELECT 1 FROM smtp_throttle t WHERE t.transport_id = d.transport_id
                   AND (t.failures > 0 OR t.closed_until IS NOT NULL)),
-          set_config('synchronous_commit', 'off', true)
+          set_config('synchronous_commit', 'off', true)"""
+
+_BEGIN = f"""
+UPDATE campaigns_delivery d SET {BEGUN}
+FROM campaigns_delivery r LEFT JOIN contacts_contact c ON c.id = r.contact_id
+WHERE r.id = d.id AND d.id = %(id)s AND {MAY_BEGIN}
+RETURNING {HELD}
 """  # noqa: S608 - the fragments are constants of this package
 
 
@@ -92,24 +95,26 @@ def begin(delivery_id: int, *, owner: str) -> Claimed | None:
         "deadline": limits.single_deadline,
     }
     row = database.execute(_BEGIN, values).row
-    return _claimed(row[:-1]) if row else None
+    return claimed_of(row) if row else None
 
 
-def _claimed(row: tuple[Any, ...]) -> Claimed:
-    values = dict(zip((field.name for field in fields(Claimed)), row, strict=True))
+def claimed_of(row: tuple[Any, ...]) -> Claimed:
+    """Return what a row of `HELD` says."""
+    values = dict(zip((field.name for field in fields(Claimed)), row[:-1], strict=True))
     if isinstance(values["attributes"], str):
         values["attributes"] = json.loads(values["attributes"])
     return Claimed(**values)
 
 
 _SKIPPED = f"CASE WHEN {ERASED} OR {SUPPRESSED} OR {UNSUBSCRIBED} THEN 'skipped' ELSE 'expired' END"
-_SETTLE = f"""
+# Closes letters that may not go; the place is for which of them.
+SETTLE = f"""
 UPDATE campaigns_delivery d
 SET moved_at = now(), rung_at = NULL,
     state = {unsent(_SKIPPED)},
     reason = CASE WHEN {ERASED} THEN 'erased' WHEN {SUPPRESSED} THEN 'suppressed'
                   WHEN {UNSUBSCRIBED} THEN 'unsubscribed' ELSE 'expired' END
-WHERE d.id = %s AND d.state = 'queued' AND d.due_at <= now() AND {CAMPAIGN_OPEN}
+WHERE {{}} AND d.state = 'queued' AND d.due_at <= now() AND {CAMPAIGN_OPEN}
   AND (NOT {ALIVE} OR {ERASED} OR {SUPPRESSED} OR {UNSUBSCRIBED})
 """  # noqa: S608 - the fragments are constants of this package
 
@@ -122,7 +127,7 @@ def settle_refused(delivery_id: int) -> bool:
     A letter that merely has to wait (its campaign is paused) loses its ring, so that the sweep rings it again.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_SETTLE, [delivery_id])
+        cursor.execute(SETTLE.format("d.id = %s"), [delivery_id])
         if cursor.rowcount:
             return True
         cursor.execute(
@@ -132,9 +137,10 @@ def settle_refused(delivery_id: int) -> bool:
     return False
 
 
+MAY_MARK = f"d.state = 'sending' AND now() < d.attempt_deadline AND {MAY_GO}"
 _MARK = f"""
 UPDATE campaigns_delivery d SET state = 'committing', moved_at = now()
-WHERE d.id = %s AND d.token = %s AND d.owner = %s AND d.state = 'sending' AND now() < d.attempt_deadline AND {MAY_GO}
+WHERE d.id = %s AND d.token = %s AND d.owner = %s AND {MAY_MARK}
 RETURNING set_config('synchronous_commit', 'on', true) -- a marker that a crash may lose is none, whatever the role says
 """  # noqa: S608 - the fragments are constants of this package
 
@@ -148,18 +154,19 @@ def mark(claimed: Claimed) -> bool:
     return bool(database.execute(_MARK, [claimed.delivery_id, claimed.token, claimed.owner]).count)
 
 
+# Puts letters back that were certainly not sent; the place is for which of them.
+GIVE_BACK = """UPDATE campaigns_delivery SET state = 'queued', token = token + 1, owner = '', rung_at = NULL,
+       attempts = greatest(attempts - 1, 0), lease_until = NULL, attempt_deadline = NULL, moved_at = now()
+   WHERE {} AND owner = %s AND state IN ('leased', 'sending')"""
+
+
 def give_back(delivery_id: int, *, owner: str) -> bool:
     """Return a letter that this process certainly did not send; the attempt does not count.
 
     For the soft limit and for a stop: knows the owner only, because the limit may strike before the token is read.
     """
     with connection.cursor() as cursor:
-        cursor.execute(
-            """UPDATE campaigns_delivery SET state = 'queued', token = token + 1, owner = '', rung_at = NULL,
-                   attempts = greatest(attempts - 1, 0), lease_until = NULL, attempt_deadline = NULL, moved_at = now()
-               WHERE id = %s AND owner = %s AND state IN ('leased', 'sending')""",
-            [delivery_id, owner],
-        )
+        cursor.execute(GIVE_BACK.format("id = %s"), [delivery_id, owner])
         return bool(cursor.rowcount)
 
 

@@ -9,14 +9,22 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from apps.campaigns.rendering import RenderError
-from apps.campaigns.services import audience, batching, canary, claims, composing, lifecycle, outcomes, pacing
+from apps.campaigns.services import (
+    audience,
+    batching,
+    claims,
+    composing,
+    follow_ups,
+    inline,
+    lifecycle,
+    outcomes,
+    pacing,
+)
 from apps.campaigns.services.claims import Claimed
-from apps.campaigns.states import DeliveryKind
-from apps.smtp import bounces
 from apps.smtp.budget import Budget
 from apps.smtp.config import TransportConfig
 from apps.smtp.envelope import InvalidEnvelopeError
-from apps.smtp.outcome import Deferred, FailureClass, Outcome, Rejected, Stage, Withheld
+from apps.smtp.outcome import Deferred, FailureClass, Stage
 from apps.smtp.pool import connections
 from apps.smtp.services import breaker, configs, post_office, throttles
 from core import jobs, worker
@@ -69,11 +77,26 @@ def ring_paced() -> bool:
     return is_near
 
 
-def send_batch(batch_id: int) -> int:
-    """Admit a batch's due letters and ring each of them, published in bulk; return how many were rung."""
+def send_batch(batch_id: int, *, started: float | None = None) -> int:
+    """Hand out a batch by the delivery mode; return how many letters were rung or carried.
+
+    Fan-out: admit the due letters and ring each of them, published in bulk. Inline: ring those that go alone, carry
+    the others, and ring the campaign's next batches.
+
+    Args:
+        started: `time.monotonic()` when the task began.
+    """
     if worker.is_draining():
+        batching.unring(batch_id, has_moved=True)
         return 0
-    return _ring(batching.admit(batch_id))
+    rung = _ring(batching.admit(batch_id))
+    if settings.DELIVERY != "inline":
+        return rung
+    carried = inline.carry(batch_id, started=time.monotonic() if started is None else started)
+    campaign_id = batching.unring(batch_id, has_moved=carried > 0 or worker.is_draining())
+    if campaign_id and not worker.is_draining():
+        ring_batches(campaign_id)
+    return rung + carried
 
 
 def _ring(admitted: list[int]) -> int:
@@ -124,7 +147,7 @@ def send_single(delivery_id: int, *, started: float) -> None:
         turn = _turn(claimed, config)
     except (RenderError, InvalidEnvelopeError) as error:
         outcomes.fail_unrendered(claimed, code=error.code, text=error.message)
-        _look_at_campaign(claimed, FailureClass.RENDER, is_final=True)
+        follow_ups.look_at_campaign(claimed, FailureClass.RENDER, is_final=True)
         return
     except outcomes.DATABASE_AWAY:
         outcomes.drop_connection()
@@ -180,30 +203,10 @@ def _carry(
         outcomes.record(result, until=outcomes.record_deadline(started))
     finally:
         hold.release()
-    _follow_up(claimed, outcome)
+    follow_ups.follow_up(claimed, outcome)
     breaker.note(
         claimed.transport_id, outcome, had_failures=claimed.account_has_failed or was_probe, was_probe=was_probe
     )
-
-
-def _follow_up(claimed: Claimed, outcome: Outcome) -> None:
-    """Do what an outcome means beyond its own row."""
-    match outcome:
-        case Withheld(reason="refused"):
-            outcomes.after_refusal(claimed)
-        case Deferred(failure=failure) | Rejected(failure=failure):
-            _look_at_campaign(claimed, failure, is_final=isinstance(outcome, Rejected))
-
-
-def _look_at_campaign(claimed: Claimed, failure: FailureClass, *, is_final: bool) -> None:
-    """Pause the campaign where nothing of it can get through, or too much of it does not."""
-    if not claimed.campaign_id or claimed.kind != DeliveryKind.CAMPAIGN:
-        return
-    match bounces.effect(failure).campaign:
-        case "pause":
-            lifecycle.pause_for(claimed.campaign_id, reason=failure.value)
-        case "canary" if is_final:
-            canary.note(claimed.campaign_id, failure)
 
 
 def give_back(delivery_id: int) -> None:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from apps.accounts import audit
 from apps.accounts.models import User
 from apps.campaigns import rendering
-from apps.campaigns.models import Campaign, ContentVersion, Delivery
+from apps.campaigns.models import Batch, Campaign, ContentVersion, Delivery
 from apps.campaigns.rendering.urls import domain_to_ascii
 from apps.campaigns.services import certificates, history, restore_guard
 from apps.campaigns.services.gates import THAWED
@@ -320,10 +320,10 @@ def wait_for_account(account: Transport) -> None:
 
 
 def forget_rings(campaign_id: int) -> None:
-    """Let every waiting letter of a campaign be rung again."""
-    Delivery.objects.filter(campaign_id=campaign_id, state=DeliveryState.QUEUED, rung_at__isnull=False).update(
-        rung_at=None
-    )
+    """Let every waiting letter of a campaign, and every batch, be rung again."""
+    waiting = Delivery.objects.filter(campaign_id=campaign_id, state=DeliveryState.QUEUED)
+    waiting.filter(rung_at__isnull=False).update(rung_at=None)
+    Batch.objects.filter(campaign_id=campaign_id).update(rung_at=None)
 
 
 def _move(

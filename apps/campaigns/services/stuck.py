@@ -92,7 +92,6 @@ def reset(stuck: StuckCampaign, *, by: User | None = None) -> bool:
         )
         leases = cursor.rowcount
         lifecycle.forget_rings(stuck.campaign_id)
-        cursor.execute("UPDATE campaigns_batch SET rung_at = NULL WHERE campaign_id = %s", [stuck.campaign_id])
         cursor.execute(
             "UPDATE campaigns_campaign SET rung_at = NULL, resets = resets + 1, moved_at = now() WHERE id = %s",
             [stuck.campaign_id],

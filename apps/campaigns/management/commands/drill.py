@@ -17,6 +17,7 @@ from apps.campaigns.drill import place
 from apps.campaigns.drill.plan import Plan
 from core.errors import EspError
 from core.installation import children, folders
+from settings.tiers import TIERS
 
 _STOP = children.StopStep(signal.SIGTERM, 120)
 
@@ -43,6 +44,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--restart-database", type=int, default=0, metavar="N", help="fast and immediate in turn")
         parser.add_argument("--concurrency", type=int, default=usual.concurrency, metavar="C", help="sending processes")
+        parser.add_argument("--tier", choices=tuple(TIERS), default=usual.tier, help="how letters are handed out")
         parser.add_argument("--policy", choices=("hold", "retry_once"), default=usual.policy)
         parser.add_argument(
             "--script", default="", help="faults of the mail server: JSON, or a share of dropped replies"
@@ -56,7 +58,17 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the drill and end with its status."""
         seed = options["seed"] if options["seed"] is not None else random.SystemRandom().randrange(1_000_000)
-        names = ("letters", "kills", "rolling", "restart_broker", "restart_database", "concurrency", "policy", "script")
+        names = (
+            "letters",
+            "kills",
+            "rolling",
+            "restart_broker",
+            "restart_database",
+            "concurrency",
+            "policy",
+            "script",
+            "tier",
+        )
         plan = Plan(**{name: options[name] for name in names}, clock=options["clock"], seed=seed)
         try:
             plan.check()
