@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import os
 import pstats
 from collections import Counter
 from collections.abc import Iterator
@@ -248,6 +249,7 @@ def _stage(options: argparse.Namespace, crew_options: crews.Options) -> Iterator
 def main() -> None:
     """Measure and print."""
     options = parse()
+    os.environ["VASHSENDER_TIER"] = options.tier
     crew_options = crews.Options(
         tier=TIERS[options.tier],
         concurrency=options.concurrency,

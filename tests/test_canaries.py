@@ -19,7 +19,7 @@ from django.urls import reverse
 from apps.accounts.models import Membership, User, Workspace
 from apps.accounts.services import api_keys, invitations, setup
 from apps.smtp.models import Transport
-from apps.smtp.services import probes
+from apps.smtp.services import probes, signing_keys
 from core import tokens
 from core.redaction import RedactingFilter, RedactingFormatter
 from core.secretbox import Secret
@@ -65,11 +65,21 @@ def test_a_dump_holds_nothing_that_opens_anything(workspace: Workspace, db: None
     )
     key = api_keys.make(member, name="Shop", scopes=["campaigns.view"], days=None).secret
     invitation = invitations.invite(workspace, email="new@x.example", role="viewer", by=owner).url
+    signing_keys.make(workspace, domain="northlight.example", algorithm="rsa-sha256", by=owner)
+    signing_key = signing_keys.of(workspace).get().private_key.reveal()
 
     dumped = _dump()
 
     assert "smtp.example.com" in dumped
-    secrets = {CANARY, PASSWORD, key, link.rstrip("/").rpartition("/")[2], invitation.rstrip("/").rpartition("/")[2]}
+    assert signing_keys.of(workspace).get().public_key in dumped
+    secrets = {
+        CANARY,
+        PASSWORD,
+        key,
+        signing_key[:60],
+        link.rstrip("/").rpartition("/")[2],
+        invitation.rstrip("/").rpartition("/")[2],
+    }
     assert [secret for secret in secrets if secret in dumped] == []
 
 

@@ -28,6 +28,7 @@ MATRIX = {
     "contacts.export": (False, True, True, True),
     "suppressions.edit": (False, True, True, True),
     "senders.edit": (False, False, True, True),
+    "domains.edit": (False, False, True, True),
     "transports.edit": (False, False, True, True),
     "workspace.edit": (False, False, True, True),
     "keys.edit": (False, False, True, True),

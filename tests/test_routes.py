@@ -22,7 +22,7 @@ from apps.accounts import roles
 from apps.accounts.models import ApiKey, Invitation, Membership, User, Workspace
 from apps.campaigns.models import Campaign, ContentVersion, Delivery, Image, SenderIdentity, Template
 from apps.contacts.models import BulkDeed, Contact, ContactList, ImportChunk, ImportJob, Subscription, Suppression
-from apps.smtp.models import InboxLetter, Transport
+from apps.smtp.models import InboxLetter, SigningKey, Transport
 from apps.tracking.models import ExportJob
 
 UNSAFE = ("post", "put", "patch", "delete")
@@ -110,6 +110,14 @@ def world(workspace: Workspace, owner: User, contact_list: ContactList, transpor
         data=b"x",
     )
     SenderIdentity.objects.create(workspace=workspace, name="Northlight", email="news@x.example")
+    SigningKey.objects.create(
+        workspace=workspace,
+        domain="x.example",
+        selector="s1",
+        algorithm="rsa-sha256",
+        private_key="k",
+        public_key="p" * 392,
+    )
     content = ContentVersion.objects.create(workspace=workspace, content_hash="x", frozen={})
     Delivery.objects.create(
         workspace=workspace, campaign=campaign, contact=contact, content=content, transport=transport,

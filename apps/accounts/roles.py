@@ -17,6 +17,7 @@ ADMIN = MARKETER | {
     "keys.edit",
     "transports.edit",
     "senders.edit",
+    "domains.edit",
     "audit.view",
     "system.view",
     "system.repair",

@@ -17,7 +17,7 @@ from apps.campaigns.models import Campaign, SenderIdentity
 from apps.campaigns.services import senders
 from apps.campaigns.states import Policy
 from apps.contacts.models import ContactList
-from apps.smtp.models import Transport
+from apps.smtp.models import SigningKey, Transport
 
 LOCAL_TIME = "%Y-%m-%dT%H:%M"
 MAX_CONTENT_CHARS = 1_000_000
@@ -256,6 +256,22 @@ class SenderForm(forms.Form):
         required=False,
         help_text=_("Empty means the address above."),
         widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+    )
+
+
+class SigningKeyForm(forms.Form):
+    """A domain and how its letters are to be signed."""
+
+    domain = forms.CharField(
+        label=_("Domain"),
+        max_length=320,
+        help_text=_("What stands behind the @ of your from address."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+    algorithm = forms.ChoiceField(
+        label=_("Kind of key"),
+        choices=SigningKey.Algorithm.choices,
+        help_text=_("Every receiver verifies RSA. Ed25519 goes beside it as a second signature."),
     )
 
 

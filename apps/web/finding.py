@@ -30,6 +30,7 @@ FURTHER: tuple[tuple[str, str | Promise, str, str], ...] = (
     ("accounts:workspace", gettext_lazy("Settings: name, postal address, time zone"), "settings", "workspace.edit"),
     ("accounts:members", gettext_lazy("Members and invitations"), "users-round", "workspace.view"),
     ("campaigns:senders", gettext_lazy("Senders"), "at-sign", "campaigns.view"),
+    ("campaigns:domains", gettext_lazy("Domains"), "globe-lock", "campaigns.view"),
     ("accounts:activity", gettext_lazy("Activity: who did what"), "history", "audit.view"),
 )
 OF_THE_PERSON: tuple[tuple[str, str | Promise, str], ...] = (

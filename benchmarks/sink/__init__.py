@@ -22,6 +22,7 @@ class Seen:
     letters: int
     bytes: int
     connections: int
+    peak: int  # connections that were open at once
     seconds: float
 
 
@@ -59,6 +60,7 @@ class Sink:
 @contextmanager
 def running(folder: Path, *, delay_milliseconds: float = 0) -> Iterator[Sink]:
     """Run a sink for as long as the block lasts; the folder takes its program and its notes."""
+    folder.mkdir(exist_ok=True)
     log = folder / "sink.log"
     kind, command = _command(folder)
     process = subprocess.Popen(

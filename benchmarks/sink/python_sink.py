@@ -21,21 +21,26 @@ class Sink:
 
     def __init__(self, delay: float, log: TextIO | None) -> None:
         self.delay, self.log = delay, log
+        self.open = 0
         self.reset()
 
     def reset(self) -> None:
         self.letters = self.bytes = self.connections = 0
         self.first = self.last = 0.0
+        self.peak = self.open
 
     def report(self) -> str:
-        counted = {"letters": self.letters, "bytes": self.bytes, "connections": self.connections}
+        counted = {"letters": self.letters, "bytes": self.bytes, "connections": self.connections, "peak": self.peak}
         return json.dumps({**counted, "seconds": self.last - self.first})
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.open += 1
+        self.peak = max(self.peak, self.open)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             await self._say(writer, b"220 sink ESMTP\r\n")
             await self._converse(reader, writer)
+        self.open -= 1
         writer.close()
 
     async def _say(self, writer: asyncio.StreamWriter, reply: bytes) -> None:

@@ -49,7 +49,8 @@ static int poller;
 static double delay_seconds;
 static bool offers_extensions = true;
 static FILE *log_file;
-static struct { long letters, bytes, connections; double first, last; } seen;
+static struct { long letters, bytes, connections, peak; double first, last; } seen;
+static long open_now;
 static struct late_reply *first_late, *last_late;
 
 static double now(void) {
@@ -69,6 +70,7 @@ static void put(struct client *client, const char *text) {
 static void drop(struct client *client) {
     if (client->fd >= 0) {
         close(client->fd);       /* leaves the poller by itself */
+        open_now--;
         client->fd = -1;
     }
     if (client->pending == 0)
@@ -239,6 +241,8 @@ static void greet(int listener) {
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
         epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event);
         seen.connections++;
+        if (++open_now > seen.peak)
+            seen.peak = open_now;
         put(client, "220 sink ESMTP\r\n");
         answer(client);
     }
@@ -250,10 +254,11 @@ static void listen_to_owner(void) {
     if (!fgets(line, sizeof line, stdin))
         exit(0);
     if (is(line, "report")) {
-        printf("{\"letters\": %ld, \"bytes\": %ld, \"connections\": %ld, \"seconds\": %.6f}\n",
-               seen.letters, seen.bytes, seen.connections, seen.last - seen.first);
+        printf("{\"letters\": %ld, \"bytes\": %ld, \"connections\": %ld, \"peak\": %ld, \"seconds\": %.6f}\n",
+               seen.letters, seen.bytes, seen.connections, seen.peak, seen.last - seen.first);
     } else if (is(line, "reset")) {
         memset(&seen, 0, sizeof seen);
+        seen.peak = open_now;
         puts("{}");
     }
     if (log_file)

@@ -15,6 +15,7 @@ from apps.accounts import audit
 from apps.accounts.models import Membership, User, Workspace
 from apps.accounts.services import invitations
 from apps.campaigns.services import senders
+from apps.smtp.services import signing_keys
 from tests.conftest import PASSWORD, make_user
 from tests.web.conftest import Complaints, OpenPage
 from tests.web.test_screens import SIZES, check
@@ -35,6 +36,11 @@ def team(workspace: Workspace, owner: User, colleague: User) -> str:
         workspace, name="Ines at Northlight", email="ines@northlight.example",
         reply_to="hello@northlight.example", by=owner,
     )  # fmt: skip
+    senders.add(workspace, name="Northlight Events", email="hello@events.northlight.example", by=owner)
+    for algorithm in ("ed25519-sha256", "rsa-sha256", "rsa-sha256"):
+        key = signing_keys.make(workspace, domain="northlight.example", algorithm=algorithm, by=owner)
+        signing_keys.activate(key, by=owner, unseen=True)
+    signing_keys.make(workspace, domain="northlight.example", algorithm="rsa-sha256", by=owner)
     audit.note("campaign_sent", workspace=workspace, by=owner, target="November roast: Kenya Gachatha")
     audit.note(
         "member_role_changed", workspace=workspace, by=owner, target="vera@northlight.example", before="marketer",
@@ -48,12 +54,16 @@ def team(workspace: Workspace, owner: User, colleague: User) -> str:
 def test_every_page_in_both_themes_and_on_a_phone(
     open_page: OpenPage, owner: User, team: str, complaints: Complaints, take_picture: TakePicture
 ) -> None:
-    sender = senders.of(Workspace.objects.get(slug="northlight"))[0]
+    workspace = Workspace.objects.get(slug="northlight")
+    sender = senders.of(workspace)[0]
+    key = next(one for one in signing_keys.of(workspace) if one.state == "made")
     pages = {
         "settings": "/w/northlight/settings/",
         "members": "/w/northlight/settings/members/",
         "senders": "/w/northlight/settings/senders/",
         "sender": f"/w/northlight/settings/senders/{sender.uuid}/",
+        "domains": "/w/northlight/settings/domains/",
+        "signing-key": f"/w/northlight/settings/domains/{key.uuid}/",
         "activity": "/w/northlight/settings/activity/",
         "profile": "/you/",
         "workspace-new": "/workspaces/new/",

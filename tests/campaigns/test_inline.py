@@ -24,6 +24,7 @@ from apps.contacts.models import Suppression
 from apps.smtp.models import Throttle, Transport
 from apps.smtp.pool import connections
 from core import database
+from core.errors import EspError
 from core.models import InstanceEpoch
 from tests.campaigns.conftest import letters
 from tests.campaigns.inline_scene import Rings, rings, send, states, through
@@ -152,6 +153,27 @@ def test_a_letter_that_cannot_be_composed_fails_alone(sending: Sending, monkeypa
 
         assert len(server.letters) == 2
     assert [(one.state, one.reason) for one in letters(campaign)] == [("sent", ""), ("failed", "render"), ("sent", "")]
+
+
+def test_letters_that_cannot_be_signed_wait_and_are_not_blamed(
+    sending: Sending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = sending(3)
+
+    def unsigned(_claimed: Any) -> Any:
+        raise EspError("The key cannot be read.", code="unreadable_key")
+
+    monkeypatch.setattr(inline.composing, "compose", unsigned)
+    with FaultServer() as server:
+        through(server)
+        send()
+
+        assert server.letters == []
+    rows = Delivery.objects.values_list("state", "failure", "last_text", "counted_tries")
+    assert set(rows) == {("queued", "account", "unreadable_key", 0)}
+    assert not Delivery.objects.filter(due_at__lte=Now()).exists()
+    campaign.refresh_from_db()
+    assert campaign.state == "sending"
 
 
 def test_a_letter_none_can_build_pauses_the_campaign_after_a_few(

@@ -14,6 +14,7 @@ _PAGES: tuple[tuple[str, str | Promise, str], ...] = (
     ("accounts:workspace", _("Workspace"), "workspace.edit"),
     ("accounts:members", _("Members"), "workspace.view"),
     ("campaigns:senders", _("Senders"), "campaigns.view"),
+    ("campaigns:domains", _("Domains"), "campaigns.view"),
     ("accounts:keys", _("API keys"), "keys.edit"),
     ("accounts:activity", _("Activity"), "audit.view"),
 )

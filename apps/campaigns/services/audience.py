@@ -15,6 +15,8 @@ from apps.smtp import mx_groups
 
 # More people than that are counted as so many.
 MOST_JUDGED = 2_000_000
+# From so many letters on the planner is told of them at once.
+LARGE = 5_000
 LEFT_OUT_REASONS = ("excluded", "unsubscribed", "unconfirmed", "suppressed", "duplicate")
 
 
@@ -114,6 +116,17 @@ def make_slice(campaign_id: int) -> Slice | None:
         campaign.audience_size = (campaign.audience_size or 0) + made
         _save(campaign)
         return Slice(batch.pk if made else None, is_last)
+
+
+def tell_planner(campaign_id: int) -> None:
+    """Let the database look at the letters of a large campaign now.
+
+    Until autovacuum does, up to minutes later, every connection keeps the plans it made when the table was small, and
+    would read a million rows for one letter.
+    """
+    if Campaign.objects.filter(pk=campaign_id, audience_size__gte=LARGE).exists():
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE campaigns_delivery")
 
 
 def _insert(campaign: Campaign, batch: Batch) -> tuple[int, ...]:

@@ -9,10 +9,12 @@ from django.conf import settings
 
 from apps.campaigns import rendering
 from apps.campaigns.models import Campaign, ContentVersion
+from apps.campaigns.rendering.urls import domain_to_ascii
 from apps.campaigns.services.claims import Claimed
 from apps.campaigns.states import DeliveryKind
 from apps.contacts.models import ContactList
 from apps.smtp.envelope import Envelope
+from apps.smtp.services import signing
 from core import clock, tokens
 
 __all__ = ["Envelope", "Urls", "compose", "urls_of"]
@@ -76,10 +78,11 @@ def _is_http_loopback(public_url: str) -> bool:
 
 
 def compose(claimed: Claimed) -> Envelope:
-    """Build the letter's bytes and check them on the way out.
+    """Build the letter's bytes, check them on the way out, and sign them with the keys of today.
 
     Raises:
         RenderError: this letter cannot be built; the others can.
+        EspError: it cannot be signed, or its account not be used; the same goes for others.
     """
     frozen = _frozen(claimed.content_id)
     urls = urls_of(claimed.delivery_id)
@@ -107,4 +110,10 @@ def compose(claimed: Claimed) -> Envelope:
         allow_http_loopback=_is_http_loopback(settings.PUBLIC_URL),
         is_bulk=is_bulk,
     )
-    return rendering.compose(frozen, letter)
+    envelope = rendering.compose(frozen, letter)
+    return signing.signed(
+        envelope,
+        workspace_id=claimed.workspace_id,
+        domain=domain_to_ascii(from_domain.lower()),
+        transport_id=claimed.transport_id,
+    )

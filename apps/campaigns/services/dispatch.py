@@ -49,6 +49,7 @@ def prepare(campaign_id: int) -> None:
         if made is None:
             return
         if made.is_last:
+            audience.tell_planner(campaign_id)
             if lifecycle.begin_sending(campaign_id):
                 ring_batches(campaign_id)
                 lifecycle.finish(campaign_id)

@@ -19,7 +19,7 @@ from apps.smtp.budget import Budget
 from apps.smtp.config import TransportConfig
 from apps.smtp.engine import Parcel
 from apps.smtp.envelope import InvalidEnvelopeError
-from apps.smtp.outcome import Accepted, FailureClass, Outcome
+from apps.smtp.outcome import Accepted, Deferred, FailureClass, Outcome, Stage
 from apps.smtp.pool import connections
 from apps.smtp.services import breaker, configs
 from core import jobs, worker
@@ -143,6 +143,10 @@ class Bearer:
         except outcomes.DATABASE_AWAY:
             outcomes.drop_connection()
             self._results.add(outcomes.unsent(claimed))
+        except EspError as error:  # it cannot be signed, or its account not be used: no fault of the letter's
+            refused = Deferred(Stage.CONNECT, None, FailureClass.ACCOUNT, counted=False, reason=error.code)
+            self._results.add(outcomes.interpret(claimed, refused, was_marked=False))
+            self.settled += 1
         return None
 
     def _fail(self, claimed: Claimed, error: EspError) -> None:

@@ -19,10 +19,11 @@ from apps.campaigns import rendering, selectors
 from apps.campaigns.models import Campaign
 from apps.campaigns.rendering import sandbox
 from apps.campaigns.services import audience, lifecycle
+from apps.smtp.services import signing_keys
 from core.errors import EspError
 
 Level = Literal["bad", "warn", "ok"]
-Step = Literal["settings", "audience", "content", "address", "footer", ""]
+Step = Literal["settings", "audience", "content", "address", "footer", "domains", ""]
 _ORDER: dict[Level, int] = {"bad": 0, "warn": 1, "ok": 2}
 _OWN_COLUMNS = {"email": Q(email=""), "first_name": Q(first_name=""), "last_name": Q(last_name="")}
 _NOT_FIELDS = frozenset(["unsubscribe_url", "view_url", "preferences_url"])
@@ -100,6 +101,7 @@ def inspect(campaign: Campaign) -> Report:
         *_of_account(campaign),
         *_of_audience(lists, forecast),
         *_of_sender(campaign),
+        *_of_signature(campaign),
         *_of_content(campaign),
         *_of_repeated_links(campaign),
         *_of_fields(campaign, lists, excluded),
@@ -137,6 +139,20 @@ def _of_sender(campaign: Campaign) -> Iterator[Check]:
         yield Check("no_from_address", "bad", _("There is no from address"), detail, "settings")
     else:
         yield Check("sender", "ok", _("The sender has an address"))
+
+
+def _of_signature(campaign: Campaign) -> Iterator[Check]:
+    domain, account = signing_keys.domain_of(campaign.from_email), campaign.transport
+    if not domain or account is None or account.is_provider or account.is_local_inbox:
+        return  # a provider signs by itself, and in the local inbox nobody verifies
+    if signing_keys.is_signed(campaign.workspace_id, campaign.from_email):
+        yield Check("signed", "ok", _("Emails are signed by %(domain)s") % {"domain": domain})
+    else:
+        title = _("Emails from %(domain)s are not signed") % {"domain": domain}
+        detail = _(
+            "No key of this domain signs here. Unless your server signs by itself, mail services may refuse them."
+        )
+        yield Check("unsigned", "warn", title, detail, "domains")
 
 
 def _of_content(campaign: Campaign) -> Iterator[Check]:

@@ -15,7 +15,7 @@ from apps.campaigns.services import batching, certificates, dispatch, lifecycle
 from apps.campaigns.services.gates import unsent
 from apps.campaigns.states import Policy
 from apps.smtp.services import breaker
-from core import jobs, pulses, queues
+from core import database, jobs, pulses, queues
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ def sweep() -> Swept | None:
         (is_alone,) = cursor.fetchone()
         if not is_alone:
             return None
+        database.by_index_only(cursor)
         reap(swept)
         swept.lost_rings = _forget_lost_rings(queue_is_empty=queue_is_empty)
         swept.cancelled = _cancel_remainders()
@@ -137,16 +138,17 @@ def _cancel_remainders() -> int:
         cursor.execute(
             # A result that came back after the campaign was closed may have put a held letter back in the queue: it was
             # certainly not sent, and it never will be.
-            f"""WITH rest AS (SELECT d.id, k.state FROM campaigns_delivery d
-                             JOIN campaigns_campaign k ON k.id = d.campaign_id
-                             WHERE (k.state = 'cancelled' OR k.finished_at > now() - interval '30 days')
-                               AND d.kind = 'campaign' AND d.state = 'queued'
-                             LIMIT %s FOR UPDATE OF d SKIP LOCKED)
+            f"""WITH rest AS (SELECT q.id, k.state FROM campaigns_campaign k CROSS JOIN LATERAL (
+                               SELECT d.id FROM campaigns_delivery d
+                               WHERE d.campaign_id = k.id AND d.kind = 'campaign' AND d.state = 'queued'
+                               LIMIT %s FOR UPDATE OF d SKIP LOCKED) q
+                             WHERE k.state = 'cancelled' OR k.finished_at > now() - interval '30 days'
+                             LIMIT %s)
                UPDATE campaigns_delivery d SET moved_at = now(), rung_at = NULL,
                       state = {unsent("CASE WHEN rest.state = 'cancelled' THEN 'cancelled' ELSE 'failed' END")},
                       reason = CASE WHEN rest.state = 'cancelled' THEN 'campaign_cancelled' ELSE 'too_late' END
                FROM rest WHERE d.id = rest.id""",  # noqa: S608 - a constant
-            [REAP_LIMIT * 4],
+            [REAP_LIMIT * 4] * 2,
         )
         return int(cursor.rowcount)
 
@@ -190,13 +192,14 @@ def _ring_letters(swept: Swept) -> None:
 
 
 def _finish(swept: Swept) -> None:
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        database.by_index_only(cursor)
         cursor.execute(
             """SELECT k.id FROM campaigns_campaign k
                WHERE (k.state IN ('sending', 'paused', 'stalled') OR (k.state = 'cancelled' AND k.finished_at IS NULL))
                  AND NOT (k.state = 'paused' AND k.state_reason = 'restored')
-                 AND NOT EXISTS (SELECT 1 FROM campaigns_delivery d WHERE d.campaign_id = k.id AND d.kind = 'campaign'
-                                 AND d.state IN ('queued', 'leased', 'sending', 'committing'))"""
+                 AND (SELECT d.id FROM campaigns_delivery d WHERE d.campaign_id = k.id AND d.kind = 'campaign'
+                      AND d.state IN ('queued', 'leased', 'sending', 'committing') LIMIT 1) IS NULL"""
         )
         candidates = [row[0] for row in cursor.fetchall()]
     swept.finished = sum(lifecycle.finish(campaign_id) for campaign_id in candidates)
