@@ -92,9 +92,12 @@ def services() -> Iterator[dict[str, str]]:
 
 
 def run_passes(arguments: list[str], environment: dict[str, str], folder: Path, counts: Counts) -> bool:
-    """Run pytest for what may run side by side, then for what must run alone; True when neither pass broke."""
-    side_by_side = ["-n", str(max(2, min(4, os.cpu_count() or 1))), "--dist", "loadfile", "-m", "not serial"]
-    passes = [side_by_side, ["-m", "serial"]]
+    """Run pytest for what may run side by side, then for what must run alone; True when no pass broke."""
+    quick = ["-n", str(max(2, min(4, os.cpu_count() or 1))), "--dist", "worksteal", "-m", "not serial"]
+    # Each of these starts a whole set of processes, on a database and a broker prefix of its own, and mostly waits.
+    in_pairs = ["-n", "2", "--dist", "worksteal", "-m", "serial and not alone"]
+    # The workers of the later passes find the databases that those of the first have made.
+    passes = [["--reuse-db", *options] for options in (quick, in_pairs, ["-n", "1", "-m", "alone"])]
     if any(argument in STEERING or argument.startswith(("-m=", "-n", "--numprocesses=")) for argument in arguments):
         passes = [[]]
     is_sound, has_found = True, False

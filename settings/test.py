@@ -16,7 +16,9 @@ from settings.env import env
 LIMITS = chosen(os.environ.get("VASHSENDER_TEST_CLOCK", ""), os.environ.get("VASHSENDER_TEST_LIMITS", ""))
 SECRET_KEY = os.environ.get("VASHSENDER_SECRET_KEY", "only-for-tests-0123456789-0123456789-0123456789")
 ENCRYPTION_KEYS = env.encryption_keys or ["dGVzdHMtb25seS10ZXN0cy1vbmx5LXRlc3RzLW9ubHk="]
-DATA_DIR = Path(os.environ.get("VASHSENDER_DATA") or tempfile.gettempdir()) / "vashsender-tests"
+# Two tests that run side by side have no folder in common.
+_worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+DATA_DIR = Path(os.environ.get("VASHSENDER_DATA") or tempfile.gettempdir()) / f"vashsender-tests{_worker}"
 SPOOL_DIR = DATA_DIR / "spool"
 # Tests empty their database under one data folder; only those of the guard itself name a file.
 EPOCH_FILE = env.vashsender_epoch_file
@@ -32,6 +34,7 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # speed; A
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = False
 DATABASES["default"]["CONN_MAX_AGE"] = 0 if not os.environ.get("VASHSENDER_TEST_WORKER") else 600
 _prefix = os.environ.get("VASHSENDER_TEST_PREFIX", "")
+WHITENOISE_AUTOREFRESH = True  # every test client would look through all static files first
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 CELERY = celery_settings.configuration(
     broker_url=env.broker_url or REDIS_URL or "memory://", limits=LIMITS, prefix=_prefix

@@ -160,14 +160,12 @@ def _one_of(model_name: str, workspace: Workspace | None) -> models.Model:
 
 def _fingerprint() -> dict[str, str]:
     """Return a checksum of every table of ours."""
-    sums = {}
+    quote = connection.ops.quote_name
+    tables = [quote(model._meta.db_table) for model in apps.get_models() if model._meta.app_label in OURS]
+    query = "SELECT '{0}', md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {0} t"
     with connection.cursor() as cursor:
-        for model in apps.get_models():
-            if model._meta.app_label in OURS:
-                table = connection.ops.quote_name(model._meta.db_table)
-                cursor.execute(f"SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {table} t")
-                sums[table] = cursor.fetchone()[0]
-    return sums
+        cursor.execute(" UNION ALL ".join(query.format(table) for table in tables))
+        return dict(cursor.fetchall())
 
 
 def _call(client: Client, method: str, address: str) -> Any:

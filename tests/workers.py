@@ -57,8 +57,8 @@ def environment(prefix: str, folder: Path, **more: str) -> dict[str, str]:
 def ring_elsewhere() -> None:
     """Let this process's next ring read the broker's address and prefix anew."""
     pools.reset()
-    app._pool = None
-    app.amqp._producer_pool = None
+    app._pool = None  # type: ignore[attr-defined]  # there is no public way to drop them
+    app.amqp._producer_pool = None  # type: ignore[attr-defined]
 
 
 class Group:

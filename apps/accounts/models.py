@@ -56,6 +56,9 @@ class Workspace(models.Model):
     language = models.CharField(max_length=8, default="en")
     time_zone = models.CharField(max_length=64, default="UTC")
     postal_address = models.TextField(_("postal address"), blank=True)
+    # How its recipients' pages look: see services/look.py; the logo is the name of one of its images.
+    colour = models.CharField(max_length=8, default="pine", db_default="pine")
+    logo = models.CharField(max_length=40, blank=True, default="", db_default="")
     created_at = models.DateTimeField(db_default=Now())
     members = models.ManyToManyField(User, through="Membership", related_name="workspaces")
 

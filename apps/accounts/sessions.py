@@ -70,6 +70,23 @@ def see(request: HttpRequest) -> None:
         request.session[_MARKS] = {**marks, "ip": origin.ip_of(request), "seen_at": clock.now().isoformat()}
 
 
+def stay(request: HttpRequest) -> None:
+    """Begin the time anew after which an idle session ends."""
+    if request.user.is_authenticated:
+        marks = request.session.get(_MARKS) or {}
+        request.session[_MARKS] = {**marks, "seen_at": clock.now().isoformat()}
+
+
+def seconds_left(request: HttpRequest) -> int:
+    """Return how long somebody stays signed in if they do nothing; 0 for nobody."""
+    if not request.user.is_authenticated:
+        return 0
+    if request.session.modified:
+        return request.session.get_expiry_age()
+    row = Session.objects.filter(session_key=request.session.session_key).only("expire_date").first()
+    return max(0, int((row.expire_date - clock.now()).total_seconds())) if row else 0
+
+
 def of(user: User, *, here: SessionBase | None = None) -> list[SignedIn]:
     """Return where a person is signed in, this browser first, then the latest."""
     rows = _open(user).order_by("-seen_at")

@@ -1,6 +1,7 @@
 """Registers the campaigns app."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class CampaignsConfig(AppConfig):
@@ -12,7 +13,7 @@ class CampaignsConfig(AppConfig):
     def ready(self) -> None:
         """Listen to Celery's worker signals, register the health checks, and answer for letters to lower floors."""
         from apps.campaigns import checks, receivers, selectors  # noqa: F401 - importing connects
-        from apps.campaigns.services import forgetting, lifecycle
+        from apps.campaigns.services import forgetting, lifecycle, restore_guard
         from apps.contacts import traces
         from apps.contacts.services import erasure
         from apps.smtp.services import accounts
@@ -21,3 +22,4 @@ class CampaignsConfig(AppConfig):
         erasure.people_with_letters(forgetting.with_letters)
         traces.last_emails(selectors.last_emails)
         accounts.on_switched_on(lifecycle.wait_for_account)
+        post_migrate.connect(restore_guard.make_row, sender=self)

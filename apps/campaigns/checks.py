@@ -34,6 +34,21 @@ def check_stuck(context: Context) -> Result:
     )
 
 
+@register("accounts_open", gettext_lazy("Campaigns add up"))
+def check_open_accounts(context: Context) -> Result:
+    """Find campaigns that can never close because their letters do not make their audience."""
+    found = stuck.open_accounts()
+    if not found:
+        return Result(Status.OK, _("No campaign waits for letters that are not there."))
+    names = ", ".join(f"“{one.name}” ({one.letters} / {one.audience})" for one in found)
+    return Result(
+        Status.CRITICAL,
+        _("Campaigns cannot close, their letters do not make their audience: %(names)s.") % {"names": names},
+        _("Rows were changed beside the product. See manage.py account %(id)d, and compare with a backup.")
+        % {"id": found[0].campaign_id},
+    )
+
+
 @register("deliveries", gettext_lazy("Letters in hand"))
 def check_deliveries(context: Context) -> Result:
     """See that no letter is held beyond its lease or its deadline; the sweep should have taken it back."""

@@ -22,6 +22,8 @@ _LOOKS = {
     "resumed": ("sent", "play"),
     "reset": ("waiting", "rotate-cw"),
     "stalled": ("failed", "octagon-alert"),
+    "failed": ("failed", "octagon-alert"),
+    "does_not_add_up": ("failed", "octagon-alert"),
     "cancelled": ("failed", "ban"),
     "retried": ("sent", "rotate-cw"),
     "resent": ("waiting", "rotate-cw"),
@@ -67,13 +69,22 @@ def _words(entry: CampaignEntry) -> tuple[str, str]:
         case "paused":
             return _by(who, _("%(who)s paused it"), _("It was paused")), _paused(entry)
         case "resumed":
-            came = entry.detail.get("reason") == "worker_came"
-            return _by(who, _("%(who)s let it go on"), _("It went on")), _("A mail worker has started.") if came else ""
+            why = {
+                "worker_came": _("A mail worker has started."),
+                "account_well": _("Its sending account works again."),
+            }
+            return _by(who, _("%(who)s let it go on"), _("It went on")), why.get(str(entry.detail.get("reason")), "")
         case "reset":
             nobody = _("Nothing moved, so we set it going again")
             return _by(who, _("Nothing moved, so %(who)s set it going again"), nobody), _reset(entry)
+        case "stalled" if entry.detail.get("reason") == "account":
+            return _("It stopped"), _("Its sending account is switched off or in trouble. It goes on by itself.")
         case "stalled":
             return _("It stopped"), _("It was set going three times and no email moved.")
+        case "failed":
+            return _("It could not be prepared"), _("Nobody got it, and what was prepared is cancelled.")
+        case "does_not_add_up":
+            return _("It cannot close"), _("Its emails do not make its audience.")
         case "cancelled":
             return (
                 _by(who, _("%(who)s cancelled the rest"), _("The rest was cancelled")),

@@ -20,7 +20,7 @@ class Reason(StrEnum):
     BEHIND = "behind"  # it knows less than the copy outside
     TAKEN_OVER = "taken_over"  # another server leads now; it may lack the last commits
     COPIED = "copied"  # the folder with the copy outside is a copy itself
-    UNKNOWN = "unknown"  # nothing outside, and silent for long
+    UNKNOWN = "unknown"  # nothing outside, and silent for long, or without its row
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def judge(
         silent_seconds: how long ago the row was last written; None where it never was.
     """
     if row is None:
-        return Reason.BEHIND if outside else None
+        return Reason.BEHIND if outside else Reason.UNKNOWN
     if row.identity.table != actual.table or _differs(row.identity.system, actual.system):
         return Reason.RESTORED
     if outside and _is_behind(row, outside.standing, last_delivery_id):

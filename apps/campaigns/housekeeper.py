@@ -10,7 +10,7 @@ import time
 from dataclasses import asdict
 
 from django.conf import settings
-from django.db import connection
+from django.db import Error, connection
 
 from apps.campaigns.services import claims, outcomes, restore_guard, spool
 from apps.smtp.pool import connections
@@ -94,6 +94,8 @@ class Housekeeper(threading.Thread):
     def sign_off(self) -> None:
         """Take the process's row away; for a child that ends in order."""
         self.stopping.set()
+        if self.is_alive():
+            self.join(timeout=2)  # or its last round would sign on again
         with connection.cursor() as cursor:
             cursor.execute("DELETE FROM core_workerprocess WHERE name = %s", [worker.owner()])
 
@@ -123,6 +125,7 @@ def stop() -> None:
         return
     try:
         _current.sign_off()
-    except FAILURES as error:
+    except (Error, *FAILURES) as error:
         log.warning("Could not sign off: %s", type(error).__name__)
-    connections.close_all()
+    finally:
+        connections.close_all()

@@ -13,6 +13,8 @@ def phrase(state: str, reason: str) -> str:
         case "sent":
             is_proven = reason.startswith("proven_by_")
             return _("arrived: something came back later") if is_proven else _("accepted by the receiving server")
+        case "cancelled" if reason == "not_prepared":
+            return _("not begun: the audience could not be frozen")
         case "cancelled":
             return _("not begun when the campaign was cancelled")
         case "expired":

@@ -59,7 +59,12 @@ class Account:
     @property
     def adds_up(self) -> bool:
         """Whether the parts make the audience."""
-        return self.settled + self.pending == self.total
+        return self.letters == self.total
+
+    @property
+    def letters(self) -> int:
+        """How many there are."""
+        return self.settled + self.pending
 
     @property
     def is_closed(self) -> bool:

@@ -40,10 +40,14 @@ def grouped(count: int) -> str:
 def of(campaign: Campaign, account: Account, pace: Pace) -> Situation | None:
     """Return what a person should know about a campaign that is under way; None while all goes well."""
     match campaign.state:
+        case CampaignState.STALLED if campaign.state_reason == "account":
+            return _held_by_account(campaign) or Situation("calm", _("Its sending account works again. It goes on."))
         case CampaignState.STALLED:
             return _stalled(account)
         case CampaignState.FAILED:
-            return Situation("bad", _("It could not be prepared, and nothing was sent."), campaign.state_reason, HEALTH)
+            return _failed()
+        case CampaignState.SENDING | CampaignState.PAUSED | CampaignState.STALLED if _is_open(campaign, account):
+            return _does_not_add_up(campaign, account)
         case CampaignState.PAUSED:
             return _paused(campaign, account)
         case CampaignState.CANCELLED if account.pending:
@@ -60,6 +64,28 @@ def of(campaign: Campaign, account: Account, pace: Pace) -> Situation | None:
                 next_due_at=pace.next_due_at,
             )
     return None
+
+
+def _failed() -> Situation:
+    detail = _(
+        "We tried four times to freeze its audience, each time for half an hour. Everything that was prepared is "
+        "cancelled. The health check and the log of the workers say what stood in the way; then send a copy of it."
+    )
+    return Situation("bad", _("It could not be prepared, and nobody got it."), detail, HEALTH)
+
+
+def _is_open(campaign: Campaign, account: Account) -> bool:
+    return not account.pending and not account.adds_up and campaign.finished_at is None
+
+
+def _does_not_add_up(campaign: Campaign, account: Account) -> Situation:
+    title = _("It cannot close: its emails do not make its audience.")
+    detail = _(
+        "%(total)s people were in its audience at the freeze, and there are %(parts)s emails. Rows in the database "
+        "were changed beside us. Compare it with a backup:"
+    )
+    words = {"total": grouped(account.total), "parts": grouped(account.letters)}
+    return Situation("bad", title, detail % words, f"manage.py account {campaign.pk}")
 
 
 def _held_by_account(campaign: Campaign) -> Situation | None:

@@ -13,6 +13,7 @@ from apps.campaigns.views import (
     judged,
     listing,
     live,
+    look,
     moves,
     people,
     proofs,
@@ -25,6 +26,7 @@ from apps.campaigns.views import (
 
 app_name = "campaigns"
 urlpatterns = [
+    path("settings/look/", look.show, name="look"),
     path("settings/senders/", senders.show, name="senders"),
     path("settings/senders/add/", senders.add, name="sender_add"),
     path("settings/senders/<uuid:senderidentity_uuid>/", senders.edit, name="sender"),

@@ -12,7 +12,7 @@ from core import tokens
 
 _FIND = """
 SELECT d.id, d.workspace_id, d.campaign_id, d.contact_id, d.content_id, d.kind, d.state, d.email, d.email_hash,
-       extract(epoch FROM now() - d.sent_at), w.name, w.postal_address
+       extract(epoch FROM now() - d.sent_at), w.name, w.postal_address, w.colour, w.logo
 FROM campaigns_delivery d JOIN accounts_workspace w ON w.id = d.workspace_id
 WHERE d.id = %s
 """
@@ -42,6 +42,8 @@ class Letter:
     since_sent_seconds: float | None
     sender_name: str
     postal_address: str
+    colour: str
+    logo: str
 
     @property
     def is_test(self) -> bool:

@@ -10,6 +10,7 @@ from django.utils.functional import SimpleLazyObject
 
 from apps.accounts import roles
 from apps.accounts.models import Membership, Role, User, Workspace
+from apps.accounts.sessions import SEEN_EVERY
 from apps.web import navigation, themes
 
 
@@ -70,4 +71,6 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "theme": themes.of(request),
         "themes": themes.THEMES,
         "own_mail": _own_mail(),
+        # What a page that nobody touches has at most; it asks again before it says so.
+        "session_seconds": settings.SESSION_COOKIE_AGE - int(SEEN_EVERY.total_seconds()),
     }

@@ -99,7 +99,7 @@ def _away(one: Incident) -> str:
 
 
 def _entries(workspace: Workspace | None) -> list[Happening]:
-    by_itself = Q(kind__in=["finished", "stalled", "reset"]) | Q(kind="paused", by=None)
+    by_itself = Q(kind__in=["finished", "stalled", "reset", "failed", "does_not_add_up"]) | Q(kind="paused", by=None)
     wanted = CampaignEntry.objects.filter(by_itself, at__gt=timezone.now() - WITHIN)
     if workspace is not None:
         wanted = wanted.filter(campaign__workspace=workspace)
@@ -115,6 +115,10 @@ def _of_entry(entry: CampaignEntry, account: campaigns.Account | None) -> Happen
             return Happening(entry.at, "sent", line.icon, _("%(name)s closed") % {"name": name}, _sum(account))
         case "stalled":
             what = _("%(name)s stopped") % {"name": name}
+        case "failed":
+            what = _("%(name)s could not be prepared") % {"name": name}
+        case "does_not_add_up":
+            what = _("%(name)s cannot close") % {"name": name}
         case "reset":
             what = _("%(name)s was set going again") % {"name": name}
         case _:

@@ -49,6 +49,10 @@ PLACES = (
 )
 
 
+# Pages of the settings that a higher floor gives.
+SETTINGS = ("campaigns:look", "campaigns:sender")
+
+
 @dataclass(frozen=True)
 class Entry:
     """One link of the sidebar as it is drawn."""
@@ -62,7 +66,9 @@ class Entry:
 
 
 def _current(view_name: str) -> str:
-    """Return the route of the place that a page belongs to."""
+    """Return the route of the place that a page belongs to; the settings belong to none."""
+    if view_name.startswith(SETTINGS):
+        return ""
     matches = [
         (len(prefix), place.route) for place in PLACES for prefix in place.prefixes if view_name.startswith(prefix)
     ]

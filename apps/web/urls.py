@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.web.views import components, finding, home, system, theme
+from apps.web.views import components, finding, home, rows, session, system, theme
 
 app_name = "web"
 urlpatterns = [
@@ -17,5 +17,7 @@ urlpatterns = [
     path("w/<slug:workspace_slug>/system/checks/", system.checks, name="system_checks"),
     path("w/<slug:workspace_slug>/system/campaigns/<int:campaign_id>/reset/", system.reset, name="system_reset"),
     path("theme/", theme.choose, name="theme"),
+    path("rows/", rows.choose, name="rows"),
+    path("session/", session.left, name="session"),
     path("_components/", components.show, name="components"),
 ]

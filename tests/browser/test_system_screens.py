@@ -107,7 +107,7 @@ def test_the_page_moves_by_itself(open_page: OpenPage, owner: User, broken: None
     page = open_page("/w/northlight/system/", user=owner)
     WorkerProcess.objects.filter(node="email@mail-1").update(seen_at=Now() + timedelta(minutes=1), progress_at=Now())
 
-    expect(page.get_by_text("No worker listens to the queue “email”")).to_have_count(0, timeout=15_000)
+    expect(page.get_by_text("No worker listens to the queue “email”")).to_have_count(0)
 
     assert complaints == []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +205,44 @@ def test_a_late_silence_changes_nothing_but_the_words(sending: Sending, policy: 
     assert (letter.state, letter.ambiguous_count) == ("unconfirmed" if policy == "hold" else "queued", 1)
 
 
+def test_a_yes_is_heard_after_a_fail_over_that_forgot_its_attempt(sending: Sending) -> None:
+    """The commits of the claim and of the marker were lost: the row is as it was before, with a lower token."""
+    letter = letters(sending(1))[0]
+    claimed = marked(letter)
+    sql("UPDATE campaigns_delivery SET state = 'queued', token = 0, attempts = 0, owner = ''")
+
+    assert write(claimed, Accepted(OK))
+
+    letter.refresh_from_db()
+    assert (letter.state, letter.last_code) == ("sent", 250)
+    assert letter.token > claimed.token
+    assert claims.begin(letter.pk, owner="w2") is None
+
+
+def test_a_yes_for_a_letter_that_the_fail_over_forgot_is_not_another_letters(sending: Sending) -> None:
+    """Its number was given again: the Message-ID tells the two apart."""
+    letter = letters(sending(1))[0]
+    claimed = replace(marked(letter), message_id="<another@northlight.example>")
+    sql("UPDATE campaigns_delivery SET state = 'queued', token = 5")
+
+    assert not write(claimed, Accepted(OK))
+
+    letter.refresh_from_db()
+    assert letter.state == "queued"
+
+
+def test_a_yes_that_an_older_version_kept_is_matched_by_its_token(sending: Sending) -> None:
+    letter, claimed = dead_at_the_dot(sending, policy="hold")
+    line = asdict(outcomes.interpret(claimed, Accepted(OK), was_marked=True))
+    del line["message_id"]
+    sql("UPDATE campaigns_delivery SET token = token + 1")
+
+    assert outcomes.replay(line)
+
+    letter.refresh_from_db()
+    assert letter.state == "sent"
+
+
 def test_a_kept_yes_wins_against_the_reaper_under_retry_once(sending: Sending, tmp_path: Path, settings: Any) -> None:
     """The yes waited on disk while the database was away; the sweep came first when it was back."""
     settings.SPOOL_DIR = tmp_path
@@ -240,14 +278,6 @@ def test_anything_but_a_yes_is_not_heard_once_the_next_try_has_begun(sending: Se
 
     letter.refresh_from_db()
     assert (letter.state, letter.owner) == ("sending", "w2")
-
-
-def test_a_yes_of_a_token_that_was_never_given_is_not_heard(sending: Sending) -> None:
-    letter = letters(sending(1))[0]
-    claimed = marked(letter)
-    Delivery.objects.update(token=0)
-
-    assert write(claimed, Accepted(OK)) is False
 
 
 # what comes back

@@ -38,7 +38,7 @@ def reason(
         ({"silent": SILENCE_SECONDS * 100}, None),  # a machine that was off
         ({"copy": None, "silent": SILENCE_SECONDS + 1}, Reason.UNKNOWN),
         ({"row": None}, Reason.BEHIND),
-        ({"row": None, "copy": None}, None),
+        ({"row": None, "copy": None}, Reason.UNKNOWN),
         ({"actual": replace(HERE, table=2000)}, Reason.RESTORED),
         ({"actual": replace(HERE, system="8")}, Reason.RESTORED),
         ({"actual": replace(HERE, system="", timeline="")}, None),  # a server that does not tell

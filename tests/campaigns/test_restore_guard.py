@@ -32,7 +32,8 @@ def guarded(tmp_path: Path, settings: object) -> Iterator[None]:
     settings.EPOCH_FILE = tmp_path / "epoch.json"  # type: ignore[attr-defined]
     settings.SPOOL_DIR = tmp_path / "spool"  # type: ignore[attr-defined]
     restore_guard.forget()
-    InstanceEpoch.objects.all().delete()  # a test before may have emptied the table, or not
+    InstanceEpoch.objects.all().delete()  # whatever a test before has written
+    restore_guard.make_row()
     yield
     restore_guard.forget()
 
@@ -73,6 +74,33 @@ def test_the_claim_itself_sees_a_restored_table(sending: Sending) -> None:
 
     assert not begin(campaign)
     assert restore_guard.state() is None  # nobody has noticed yet: the gate needs nobody
+
+
+def test_without_its_row_nothing_leaves_and_no_worker_makes_it(sending: Sending) -> None:
+    campaign = sending(1)  # restored table by table: the letters are there, the row is not
+    InstanceEpoch.objects.all().delete()
+    assert not begin(campaign)
+
+    restore_guard._write_on(has_sent=False)
+
+    assert not InstanceEpoch.objects.exists()
+    assert restore_guard.finding() is Reason.UNKNOWN
+    observed(campaign)
+    assert not begin(campaign)
+    assert campaign.state == "paused"
+
+
+def test_a_new_database_gets_its_row_and_one_that_holds_work_does_not(sending: Sending) -> None:
+    InstanceEpoch.objects.all().delete()
+    restore_guard.make_row()
+    row = InstanceEpoch.objects.get()
+    assert (row.epoch, row.frozen_at) == (1, None)
+
+    assert begin(sending(1))
+    InstanceEpoch.objects.all().delete()
+    restore_guard.make_row()
+
+    assert not InstanceEpoch.objects.exists()
 
 
 def test_the_marker_sees_it_too(sending: Sending) -> None:

@@ -243,3 +243,19 @@ def test_an_answer_with_nul_in_it_is_written(sending: Sending) -> None:
     letter.refresh_from_db()
     assert (letter.state, letter.last_text) == ("sent", "Resend: queued, a b")
     assert not spool.has_lines()
+
+
+def test_a_child_says_goodbye_to_the_servers_whatever_the_database_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[bool] = []
+
+    def refuse() -> None:
+        raise ProgrammingError
+
+    thread = housekeeper.Housekeeper("email")
+    monkeypatch.setattr(thread, "sign_off", refuse)
+    monkeypatch.setattr(housekeeper, "_current", thread)
+    monkeypatch.setattr(housekeeper.connections, "close_all", lambda: closed.append(True))
+
+    housekeeper.stop()
+
+    assert closed == [True]

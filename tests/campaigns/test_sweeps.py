@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import DataError, connection, transaction
 
+from apps.campaigns import checks, selectors, situations, tally
 from apps.campaigns.models import Batch, Campaign, CampaignEntry, Delivery
-from apps.campaigns.services import batching, claims, dispatch, lifecycle, outcomes, spool, stuck, sweeps
+from apps.campaigns.services import audience, batching, claims, dispatch, lifecycle, outcomes, spool, stuck, sweeps
 from apps.smtp.models import Transport
 from apps.smtp.outcome import Deferred, FailureClass, Reply, Stage
 from apps.smtp.services import accounts
 from core import queues
+from core.health import Context, Status
 from tests.campaigns.conftest import letters
 
 Sending = Callable[..., Campaign]
@@ -300,6 +303,64 @@ def test_three_resets_without_progress_then_stalled(sending: Sending) -> None:
     campaign.refresh_from_db()
     assert (campaign.state, campaign.state_reason) == ("stalled", "no_progress")
     assert CampaignEntry.objects.filter(kind="reset").count() == 3
+
+
+def test_a_campaign_that_cannot_be_prepared_fails_in_the_end_and_nothing_of_it_is_left(
+    make_campaign: Callable[..., Campaign], make_contact: Callable[..., Any], settings: Any
+) -> None:
+    settings.LIMITS = dataclasses.replace(settings.LIMITS, slice_size=2)
+    for number in range(4):
+        make_contact(f"reader{number}@example.com")
+    campaign = make_campaign()
+    audience.make_slice(campaign.pk)
+    Campaign.objects.filter(pk=campaign.pk).update(message_domain="x" * 250)  # the next slice is refused, each time
+    for _ in range(4):
+        with pytest.raises(DataError), transaction.atomic():
+            audience.make_slice(campaign.pk)
+        sql("UPDATE campaigns_campaign SET moved_at = now() - interval '1 hour'")
+        sql("UPDATE campaigns_delivery SET moved_at = now() - interval '1 hour'")
+        stuck.check(HALF_HOUR)
+    sweeps.sweep()
+
+    campaign.refresh_from_db()
+    assert (campaign.state, campaign.state_reason) == ("failed", "not_prepared")
+    assert {(one.state, one.reason) for one in letters(campaign)} == {("cancelled", "not_prepared")}
+    assert stuck.find(HALF_HOUR) == []
+    found = situations.of(campaign, selectors.account(campaign), tally.of(campaign).pace)
+    assert found is not None and "could not be prepared" in found.title
+    assert CampaignEntry.objects.filter(kind="failed", campaign=campaign).count() == 1
+
+
+def test_a_slice_forgives_earlier_resets(
+    make_campaign: Callable[..., Campaign], make_contact: Callable[..., Any]
+) -> None:
+    make_contact("reader@example.com")
+    campaign = make_campaign(resets=3)
+
+    audience.make_slice(campaign.pk)
+
+    campaign.refresh_from_db()
+    assert campaign.resets == 0
+
+
+def test_a_campaign_that_cannot_close_is_named_once_and_everywhere(
+    sending: Sending, caplog: pytest.LogCaptureFixture
+) -> None:
+    campaign = sending(2)
+    sql("UPDATE campaigns_delivery SET state = 'sent', sent_at = now()")
+    sql("DELETE FROM campaigns_delivery WHERE id = (SELECT max(id) FROM campaigns_delivery)")
+    for _ in range(3):
+        sweeps.sweep()
+        stuck.check(HALF_HOUR)
+
+    campaign.refresh_from_db()
+    assert campaign.state == "sending"
+    assert caplog.text.count("cannot close") == 1
+    assert CampaignEntry.objects.get(kind="does_not_add_up").detail == {"audience": 2, "letters": 1}
+    result = checks.check_open_accounts(Context())
+    assert (result.status, campaign.name in result.detail) == (Status.CRITICAL, True)
+    found = situations.of(campaign, selectors.account(campaign), tally.of(campaign).pace)
+    assert found is not None and found.command == f"manage.py account {campaign.pk}"
 
 
 @pytest.mark.parametrize(

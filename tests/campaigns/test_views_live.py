@@ -12,7 +12,7 @@ from django.test import Client
 from apps.accounts.models import User
 from apps.campaigns import chronicle, forecast, pace_graph, selectors, tally
 from apps.campaigns.models import Campaign, CampaignEntry, Delivery, Template
-from apps.campaigns.services import history, lifecycle
+from apps.campaigns.services import history, standstill
 from core import clock
 
 Sending = Callable[..., Campaign]
@@ -158,7 +158,7 @@ def test_cancel_asks_with_numbers_and_then_acts(owner_client: Client, sending: S
 
 def test_a_stopped_campaign_says_what_to_do(owner_client: Client, sending: Sending) -> None:
     campaign = sending(2, started_at=Now())
-    lifecycle.stall(campaign.pk, reason="no_progress")
+    standstill.stall(campaign.pk, reason="no_progress")
 
     html = owner_client.get(at(campaign)).content.decode()
 

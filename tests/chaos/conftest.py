@@ -23,6 +23,9 @@ from tests.campaigns.conftest import HTML, frozen
 from tests.fault_server import FaultServer
 from tests.workers import Group, ring_elsewhere, wait_until
 
+# So many letters are on their way when something is killed, deployed or restarted.
+MANY = 2000
+
 
 @dataclass
 class Run:
@@ -164,7 +167,7 @@ def run(
 
     yield make
     for one in running:
-        one.group.stop()
+        one.group.kill_everything()
         one.server.stop()
     connection.close()
 
@@ -180,4 +183,4 @@ def another_group(prefix: str, tmp_path: Path) -> Iterator[Callable[..., Group]]
 
     yield make
     for group in made:
-        group.stop()
+        group.kill_everything()

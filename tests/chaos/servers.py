@@ -48,10 +48,10 @@ def own_broker(folder: Path) -> Iterator[OwnBroker]:
     before = app.conf.broker_url
     try:
         server.start()
-        app.conf.broker_url = server.url
+        app.conf.update(broker_url=server.url)
         ring_elsewhere()
         yield server
     finally:
-        app.conf.broker_url = before
+        app.conf.update(broker_url=before)
         ring_elsewhere()
         server.end()

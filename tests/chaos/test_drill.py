@@ -15,6 +15,7 @@ from apps.campaigns.drill.crew import Process
 from apps.campaigns.models import Campaign
 from core.installation.record import process_started
 from tests.chaos import drilling
+from tests.chaos.conftest import MANY
 from tests.workers import database_url, wait_until
 
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(900)]
@@ -50,16 +51,16 @@ def descendants(pid: int) -> list[Process]:
 
 def test_kills_and_restarts_without_any_installation_lose_and_double_nothing(scratch: Path) -> None:
     told = drilling.drilled(
-        *("--letters=500", "--kills=8", "--rolling=1", "--restart-broker=2", "--restart-database=1", "--seed=3"),
+        *(f"--letters={MANY}", "--kills=8", "--rolling=1", "--restart-broker=2", "--restart-database=1", "--seed=3"),
         TMPDIR=str(scratch),
     )
 
     assert told.keys() >= KEYS
-    assert (told["n"], told["kills"], told["restarts"], told["seed"]) == (500, 8, 4, 3)
+    assert (told["n"], told["kills"], told["restarts"], told["seed"]) == (MANY, 8, 4, 3)
     assert (told["lost"], told["doubled"], told["doubled_outside_window"], told["stuck"]) == (0, 0, 0, 0)
     assert (told["false_suppressions"], told["accounted"]) == (0, True)
     assert told["unconfirmed"] <= told["processes_killed"]
-    assert told["states"]["sent"] + told["unconfirmed"] == 500
+    assert told["states"]["sent"] + told["unconfirmed"] == MANY
     assert 20 < told["peak_memory_mb"] < 300
 
 

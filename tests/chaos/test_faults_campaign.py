@@ -69,7 +69,8 @@ def test_nobody_gets_a_letter_after_leaving(run: Make) -> None:
     one = run(500)
     one.wait_for_settled(50)
 
-    client, waiting = Client(), []
+    client = Client()
+    waiting: list[int] = []
     for letter in Delivery.objects.order_by("-pk")[:60]:
         token = tokens.seal("unsubscribe", letter.pk)
         assert client.post(f"/u/{token}", {"List-Unsubscribe": "One-Click"}).status_code == 200

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 
 from apps.campaigns.models import Delivery
-from tests.chaos.conftest import Run
+from tests.chaos.conftest import MANY, Run
 from tests.chaos.drilling import drilled
 from tests.workers import database_url
 
@@ -90,8 +90,8 @@ def harass(url: str, spared: int, over: threading.Event, struck: list[str]) -> N
 
 
 def test_a_restarted_database_leaves_nothing_unconfirmed_while_the_processes_live() -> None:
-    told = drilled("--letters=600", "--kills=0", "--restart-database=4", "--seed=11")
+    told = drilled(f"--letters={MANY}", "--kills=0", "--restart-database=4", "--seed=11")
 
-    assert told["states"] == {"sent": 600}
+    assert told["states"] == {"sent": MANY}
     assert (told["lost"], told["doubled"], told["unconfirmed"], told["stuck"]) == (0, 0, 0, 0)
     assert told["accounted"] is True

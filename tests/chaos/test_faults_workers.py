@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from apps.campaigns.models import Delivery
-from tests.chaos.conftest import Run
+from tests.chaos.conftest import MANY, Run
 from tests.fault_server import Fault
 from tests.workers import Group, wait_until
 
@@ -21,10 +21,10 @@ DAY = 86_400
 
 
 def test_rolling_restarts_by_sigterm_leave_nothing_unconfirmed(run: Make) -> None:
-    one = run(500)
+    one = run(MANY)
 
     for k in range(1, 5):
-        one.wait_for_settled(100 * k)
+        one.wait_for_settled(MANY // 5 * k)
         status = one.group.terminate("mail")
         held = Delivery.objects.filter(state__in=["leased", "sending", "committing"]).count()
         one.group.start("mail")
@@ -32,7 +32,7 @@ def test_rolling_restarts_by_sigterm_leave_nothing_unconfirmed(run: Make) -> Non
 
     one.wait_for_end()
     one.check_accounted()
-    assert one.states() == {"sent": 500}
+    assert one.states() == {"sent": MANY}
 
 
 def test_sigkill_after_sigterm_with_the_server_hanging_at_the_dot_holds_at_most_what_was_in_hand(run: Make) -> None:
@@ -108,9 +108,9 @@ def test_workers_a_day_ahead_and_a_day_behind_change_nothing(run: Make, another_
 
 
 def test_two_hosts_share_the_letters_and_double_none(run: Make, another_group: Another) -> None:
-    one = run(500, concurrency=2)
+    one = run(MANY, concurrency=2)
     other = another_group("two", concurrency=2).start()
-    one.wait_for_settled(200)
+    one.wait_for_settled(600)
 
     other.kill_everything()
     other.start()

@@ -13,7 +13,7 @@ from redis import Redis
 
 from apps.campaigns.models import Campaign, Delivery
 from apps.campaigns.services import lifecycle
-from tests.chaos.conftest import Run
+from tests.chaos.conftest import MANY, Run
 from tests.fault_server import Fault
 from tests.workers import database_url, wait_until
 
@@ -32,8 +32,8 @@ def test_a_campaign_arrives_whole(run: Make) -> None:
 
 
 def test_kill_of_every_worker_process_loses_and_doubles_nothing(run: Make) -> None:
-    one = run(1000)
-    one.wait_for_settled(300)
+    one = run(MANY)
+    one.wait_for_settled(600)
 
     one.group.kill_everything()
     one.group.start()
@@ -46,9 +46,9 @@ def test_random_kills_of_children_lose_and_double_nothing(run: Make) -> None:
     seed = random.randrange(1_000_000)
     print(f"seed {seed}")
     dice = random.Random(seed)
-    one = run(1000)
+    one = run(MANY)
     for k in range(1, 21):
-        one.wait_for_settled(45 * k)
+        one.wait_for_settled(90 * k)
         children = one.group.children("mail")
         if children:
             os.kill(dice.choice(children), signal.SIGKILL)
@@ -59,14 +59,14 @@ def test_random_kills_of_children_lose_and_double_nothing(run: Make) -> None:
 
 
 def test_flushed_broker_only_delays(run: Make) -> None:
-    one = run(600)
-    one.wait_for_settled(150)
+    one = run(MANY)
+    one.wait_for_settled(500)
 
     flush(one.prefix)
 
     one.wait_for_end()
     one.check_accounted()
-    assert one.states() == {"sent": 600}
+    assert one.states() == {"sent": MANY}
 
 
 def flush(prefix: str) -> None:
@@ -81,8 +81,8 @@ def flush(prefix: str) -> None:
 
 
 def test_sigterm_in_the_middle_costs_nothing(run: Make) -> None:
-    one = run(600)
-    one.wait_for_settled(100)
+    one = run(MANY)
+    one.wait_for_settled(300)
 
     status = one.group.terminate("mail")
     held = Delivery.objects.filter(state__in=["leased", "sending", "committing"]).count()
@@ -91,7 +91,7 @@ def test_sigterm_in_the_middle_costs_nothing(run: Make) -> None:
     assert (status, held) == (0, 0)
     one.wait_for_end()
     one.check_accounted()
-    assert one.states() == {"sent": 600}
+    assert one.states() == {"sent": MANY}
 
 
 def test_soft_limit_gives_the_letter_back_unsent(run: Make) -> None:

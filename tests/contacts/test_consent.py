@@ -61,12 +61,14 @@ def test_a_member_is_named_with_their_address(ann: Contact, contact_list: Contac
 
 def test_an_import_keeps_the_file_the_note_and_who_declared_it(bring: Upload, owner: User) -> None:
     job = bring("email\nann@x.example\nbob@x.example\n")
-    bring("email\nann@x.example\n")
+    again = bring("email\nann@x.example\n")
 
     found = list(ConsentEvent.objects.order_by("pk"))
-    assert [(one.kind, one.import_job_id, one.file_sha256) for one in found] == [
-        ("joined", job.pk, job.file_sha256)
-    ] * 2
+    assert [(one.kind, one.before, one.import_job_id, one.file_sha256) for one in found] == [
+        ("joined", "", job.pk, job.file_sha256),
+        ("joined", "", job.pk, job.file_sha256),
+        ("joined", "confirmed", again.pk, again.file_sha256),
+    ]
     assert {one.source for one in found} == {"people.csv: Signed at our stand"}
     assert {one.actor_name for one in found} == {owner.email}
     assert (job.started_by, len(job.file_sha256)) == (owner, 64)

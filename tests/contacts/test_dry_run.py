@@ -200,6 +200,52 @@ class TestUndo:
         left = "two@x.example" if first == 0 else "one@x.example"
         assert set(Contact.objects.values_list("email", flat=True)) == {"both@x.example", left}
 
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_whom_two_imports_put_on_a_list_leaves_it_with_the_last_of_them(
+        self, bring: Upload, contact_list: ContactList, first: int
+    ) -> None:
+        both = [bring("email\nboth@x.example\nlone@x.example\n"), bring("email\nBOTH@x.example\n")]
+        person = Contact.objects.get(email="both@x.example")
+        consents = ConsentEvent.objects.filter(contact=person).order_by("pk")
+        assert [one.import_job_id for one in consents] == [both[0].pk, both[1].pk]
+
+        import_undo.begin(both[first])
+        imports.run_to_end(both[first])
+
+        assert Subscription.objects.get(contact=person).state == "confirmed"
+        assert [one.kind for one in consents.all()] == ["joined", "joined"]
+        assert Contact.objects.filter(email="lone@x.example").exists() is (first == 1)
+        import_undo.begin(both[1 - first])
+        imports.run_to_end(both[1 - first])
+        assert not Subscription.objects.filter(contact=person).exists()
+        assert [one.kind for one in consents.all()] == ["joined", "joined", "undone"]
+
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_two_imports_of_who_left_since_bring_nobody_back(
+        self, bring: Upload, contact_list: ContactList, first: int
+    ) -> None:
+        both = [bring("email\nboth@x.example\n"), bring("email\nboth@x.example\n")]
+        person = Contact.objects.get()
+        subscriptions.unsubscribe(person.pk, [contact_list.pk], source="link")
+
+        for job in (both[first], both[1 - first]):
+            import_undo.begin(job)
+            imports.run_to_end(job)
+
+        assert Subscription.objects.get(contact=person).state == "unsubscribed"
+
+    def test_an_import_takes_nobody_off_who_was_on_the_list_by_hand(
+        self, bring: Upload, make_contact: MakeContact
+    ) -> None:
+        on_it = make_contact("on@x.example")
+        job = bring("email\non@x.example\n")
+        assert not ConsentEvent.objects.filter(import_job=job).exists()
+
+        import_undo.begin(job)
+        imports.run_to_end(job)
+
+        assert Subscription.objects.get().contact == on_it
+
     def test_once_only_ended_ones_and_within_thirty_days(self, bring: Upload, upload: Upload) -> None:
         old, waiting, fresh = (
             bring("email\na@x.example\n"),

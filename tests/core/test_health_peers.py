@@ -26,8 +26,8 @@ from tests.workers import ROOT, environment
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NEED_DATABASE = {
-    "migrations", "clock", "transactions", "rounds", "accounts", "stuck", "deliveries", "restore", "canary-campaigns",
-    "canary-email", "canary-default", "beat", "queues", "pools",
+    "migrations", "clock", "transactions", "rounds", "accounts", "stuck", "accounts_open", "deliveries", "restore",
+    "canary-campaigns", "canary-email", "canary-default", "beat", "queues", "pools",
 }  # fmt: skip
 
 

@@ -11,11 +11,13 @@ import pytest
 from django.conf import settings
 from django.db import connections
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from apps.accounts.models import User
 from tests.console import is_wrong
 
+# Milliseconds until something expected of a page counts as missing: a busy machine is slow, and that is no finding.
+PATIENCE = 30_000
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 # What a page must never do: ask another host, break the policy, throw.
@@ -25,6 +27,7 @@ OpenPage = Callable[..., Page]
 
 @pytest.fixture(scope="session")
 def chromium_path() -> str:
+    expect.set_options(timeout=PATIENCE)
     given = os.environ.get("VASHSENDER_CHROMIUM")
     path = given or next((found for name in CHROMIUM if (found := shutil.which(name))), None)
     if path is None:
@@ -34,11 +37,12 @@ def chromium_path() -> str:
     return path
 
 
-@pytest.fixture
-def browser(chromium_path: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
-    # Playwright's loop runs in this thread, which Django takes for an async caller.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    with sync_playwright() as playwright:
+@pytest.fixture(scope="module")
+def browser(chromium_path: str, django_db_setup: None) -> Iterator[Browser]:
+    """One for all tests of a file, each of which opens windows of its own in it."""
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        # Playwright's loop runs in this thread, which Django takes for an async caller.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         browser = playwright.chromium.launch(
             executable_path=chromium_path, args=["--no-sandbox", "--disable-background-networking"]
         )

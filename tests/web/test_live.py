@@ -48,7 +48,7 @@ def test_a_region_refreshes_and_keeps_focus_and_ends_when_told(page: Page) -> No
     start(page, region("0 sent"))
     page.locator("#keep").focus()
 
-    expect(page.locator("#figure")).to_have_text("3 sent", timeout=10_000)
+    expect(page.locator("#figure")).to_have_text("3 sent")
     expect(page.locator("#keep")).to_be_focused()
     page.wait_for_timeout(2_500)
     assert next(numbers) == 4, "asked again after the end"
@@ -84,7 +84,7 @@ def test_focus_goes_to_the_heading_when_its_element_is_gone(page: Page) -> None:
 
     page.locator("#gone").focus()
 
-    expect(page.locator("#figure")).to_have_text("1 sent", timeout=10_000)
+    expect(page.locator("#figure")).to_have_text("1 sent")
     expect(page.locator("#live h2")).to_be_focused()
 
 
@@ -92,7 +92,7 @@ def test_a_lost_session_leads_to_sign_in(page: Page) -> None:
     start(page, region("0 sent").replace("/w/northlight/live/", "/w/northlight/"))
     page.context.clear_cookies()
 
-    page.wait_for_url("**/accounts/login/**", timeout=10_000)
+    page.wait_for_url("**/accounts/login/**")
 
     assert "next=/w/northlight/" in page.url
 

@@ -12,6 +12,7 @@ from apps.accounts.access import WorkspaceRequest
 
 _PAGES: tuple[tuple[str, str | Promise, str], ...] = (
     ("accounts:workspace", _("Workspace"), "workspace.edit"),
+    ("campaigns:look", _("Look"), "workspace.edit"),
     ("accounts:members", _("Members"), "workspace.view"),
     ("campaigns:senders", _("Senders"), "campaigns.view"),
     ("campaigns:domains", _("Domains"), "campaigns.view"),

@@ -14,6 +14,7 @@ from apps.campaigns.rendering import headers, links, plain_text, styles
 from apps.campaigns.rendering.compiled import Compiled, compile_part, names_in
 from apps.campaigns.rendering.errors import ContentError, RenderError
 from apps.campaigns.rendering.types import Frozen, Source
+from apps.campaigns.rendering.urls import domain_to_ascii
 from apps.campaigns.rendering.values import Plain, clean_fields, clean_line, clean_text
 
 PARTS = ("subject", "preheader", "html", "text")
@@ -64,11 +65,17 @@ def _cleaned(source: Source) -> Source:
     return Source(**lines, **texts, track_opens=source.track_opens, track_clicks=source.track_clicks)
 
 
+# A Message-ID is "<36 letters and digits of ours@domain>", and 255 are kept of it.
+LONGEST_DOMAIN = 255 - len("<>@") - 36
+
+
 def _check_sender(source: Source) -> None:
     if any(
         mark in text for mark in ("{{", "{%", "{#") for text in (source.from_name, source.from_email, source.reply_to)
     ):
         raise ContentError.of("placeholder_in_sender")
+    if len(domain_to_ascii(source.from_email.rpartition("@")[2])) > LONGEST_DOMAIN:
+        raise ContentError.of("bad_sender", detail=source.from_email[:80])
     for address in filter(None, (source.from_email or "?", source.reply_to)):
         try:
             headers.ascii_address(address)

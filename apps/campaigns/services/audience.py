@@ -114,6 +114,7 @@ def make_slice(campaign_id: int) -> Slice | None:
         is_last = seen < settings.LIMITS.slice_size
         campaign.cursor = last_id or campaign.cursor
         campaign.audience_size = (campaign.audience_size or 0) + made
+        campaign.resets = 0  # it goes on
         _save(campaign)
         return Slice(batch.pk if made else None, is_last)
 
@@ -153,7 +154,7 @@ def _save(campaign: Campaign) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT now()")
         (campaign.moved_at,) = cursor.fetchone()
-    campaign.save(update_fields=["cursor", "batches_cut", "left_out", "audience_size", "moved_at"])
+    campaign.save(update_fields=["cursor", "batches_cut", "left_out", "audience_size", "resets", "moved_at"])
 
 
 def _who(workspace_id: int, lists: list[int], excluded: list[int]) -> dict[str, Any]:

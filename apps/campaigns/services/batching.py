@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import connection
 
 from apps.campaigns.services import pacing
-from apps.campaigns.services.gates import ACCOUNT_OPEN
+from apps.campaigns.services.gates import ACCOUNT_OPEN, GOES
 from apps.campaigns.services.grouped_claims import CARRIES, INLINE
 from apps.smtp.services import breaker
 
@@ -38,7 +38,7 @@ def admit(batch_id: int, *, all_alone: bool = False) -> list[int]:
                ), due AS (
                  SELECT d.id FROM campaigns_delivery d JOIN campaigns_campaign k ON k.id = d.campaign_id
                  WHERE d.batch_id = %(batch)s AND d.state = 'queued' AND d.due_at <= now() AND d.rung_at IS NULL
-                   AND k.state = 'sending'
+                   AND {GOES}
                    AND EXISTS (SELECT 1 FROM smtp_transport t WHERE t.id = d.transport_id AND t.is_active)
                    AND {_ALONE if settings.DELIVERY == "inline" and not all_alone else "true"}
                  ORDER BY d.id LIMIT (SELECT least(n, %(room)s) FROM room) FOR UPDATE OF d SKIP LOCKED

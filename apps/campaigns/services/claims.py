@@ -12,6 +12,7 @@ from django.db import connection
 
 from apps.campaigns.services.gates import (
     ACCOUNT_OPEN,
+    ALIVE,
     CAMPAIGN_OPEN,
     ERASED,
     MAY_GO,
@@ -61,7 +62,7 @@ class Claimed:
 BEGUN = """state = 'sending', token = d.token + 1, attempts = d.attempts + 1, owner = %(owner)s, moved_at = now(),
     lease_until = now() + %(lease)s * interval '1 second',
     attempt_deadline = now() + %(deadline)s * interval '1 second'"""
-MAY_BEGIN = f"d.state = 'queued' AND d.due_at <= now() AND d.expires_at > now() AND {MAY_GO} AND {ACCOUNT_OPEN}"
+MAY_BEGIN = f"d.state = 'queued' AND d.due_at <= now() AND {ALIVE} AND {MAY_GO} AND {ACCOUNT_OPEN}"
 HELD = """d.id, d.token, d.owner, d.kind, d.workspace_id, d.campaign_id, d.content_id, d.transport_id, d.uuid,
           d.message_id, d.email, d.policy, d.attempts, d.counted_tries, d.protocol_tries,
           coalesce(c.first_name, ''), coalesce(c.last_name, ''), coalesce(c.attributes, '{}'::jsonb),
@@ -114,7 +115,7 @@ SET moved_at = now(), rung_at = NULL,
     reason = CASE WHEN {ERASED} THEN 'erased' WHEN {SUPPRESSED} THEN 'suppressed'
                   WHEN {UNSUBSCRIBED} THEN 'unsubscribed' ELSE 'expired' END
 WHERE {{}} AND d.state = 'queued' AND d.due_at <= now() AND {CAMPAIGN_OPEN}
-  AND (d.expires_at <= now() OR {ERASED} OR {SUPPRESSED} OR {UNSUBSCRIBED})
+  AND (NOT {ALIVE} OR {ERASED} OR {SUPPRESSED} OR {UNSUBSCRIBED})
 """  # noqa: S608 - the fragments are constants of this package
 
 

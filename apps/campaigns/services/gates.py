@@ -23,13 +23,23 @@ UNSUBSCRIBED = """(d.kind = 'campaign' AND EXISTS (
 # The person was deleted while the letter waited.
 ERASED = "(d.kind = 'campaign' AND d.contact_id IS NULL)"
 
-CAMPAIGN_OPEN = """(d.kind <> 'campaign' OR EXISTS (
-    SELECT 1 FROM campaigns_campaign k WHERE k.id = d.campaign_id AND k.state = 'sending'))"""
+# `k` is the campaign. One that stalled for its account is open: the account holds its letters back, and the one that
+# finds out whether the account works again must pass. So no letter is lost to the state's change, whenever it comes.
+STALLED_FOR_ACCOUNT = "(k.state = 'stalled' AND k.state_reason = 'account')"
+GOES = f"(k.state = 'sending' OR {STALLED_FOR_ACCOUNT})"
+
+CAMPAIGN_OPEN = f"""(d.kind <> 'campaign' OR EXISTS (
+    SELECT 1 FROM campaigns_campaign k WHERE k.id = d.campaign_id AND {GOES}))"""  # noqa: S608 - a constant
+
+# While a campaign stands still its letters do not age.
+ALIVE = f"""(d.expires_at > now() OR EXISTS (
+    SELECT 1 FROM campaigns_campaign k WHERE k.id = d.campaign_id AND d.kind = 'campaign' AND {STALLED_FOR_ACCOUNT}))"""  # noqa: S608 - a constant
 
 # After a restore nothing leaves until an operator says so (`restore_guard`). A table that was made anew has another
-# number than the one its row was written in, so the statement that would begin a letter sees a restore by itself.
-THAWED = """NOT EXISTS (
-    SELECT 1 FROM instance_epoch e WHERE e.frozen_at IS NOT NULL OR e.own_table <> e.tableoid::bigint)"""
+# number than the one its row was written in, so the statement that would begin a letter sees a restore by itself; while
+# tables are filled one by one, the row may not be there yet, and without it the gate is shut.
+THAWED = """EXISTS (
+    SELECT 1 FROM instance_epoch e WHERE e.id = 1 AND e.frozen_at IS NULL AND e.own_table = e.tableoid::bigint)"""
 
 # Switching an account off stops what waits for it at once.
 ACCOUNT_ON = "EXISTS (SELECT 1 FROM smtp_transport t WHERE t.id = d.transport_id AND t.is_active)"

@@ -56,7 +56,12 @@ def add(workspace: Workspace, *, by: User | None, title: str, data: bytes) -> Im
 
 def path(image: Image) -> str:
     """Return where our own pages show it."""
-    return reverse("images:show", args=[image.name])
+    return path_of(image.name)
+
+
+def path_of(name: str) -> str:
+    """Return where our own pages show the image of this name; empty for none."""
+    return reverse("images:show", args=[name]) if name else ""
 
 
 def url(image: Image) -> str:
@@ -66,6 +71,7 @@ def url(image: Image) -> str:
 
 def remove(image: Image) -> None:
     """Throw an image away; letters that show it, sent ones too, show its words instead."""
+    Workspace.objects.filter(pk=image.workspace_id, logo=image.name).update(logo="")
     Image.objects.filter(pk=image.pk).delete()
 
 

@@ -204,7 +204,7 @@ def begin_sending(campaign_id: int) -> bool:
 def pause(campaign: Campaign, *, by: User | None, reason: str = "") -> None:
     """Close the gate at once: at most the letters already in hand still leave."""
     with transaction.atomic():
-        _wait_longer(campaign.pk)
+        wait_longer(campaign.pk)
         _move(campaign, CampaignState.PAUSED, by=by, kind="paused", reason=reason)
 
 
@@ -212,7 +212,7 @@ def resume(campaign: Campaign, *, by: User | None) -> None:
     """Open the gate again; rings that were consumed while it was closed are made anew."""
     restore_guard.refuse_while_frozen()
     with transaction.atomic():
-        _wait_longer(campaign.pk)
+        wait_longer(campaign.pk)
         _move(
             campaign,
             CampaignState.SENDING,
@@ -223,20 +223,6 @@ def resume(campaign: Campaign, *, by: User | None) -> None:
         Campaign.objects.filter(pk=campaign.pk).update(resets=0)
         forget_rings(campaign.pk)
         jobs.ring(SWEEP)
-
-
-def wake(campaign_id: int) -> bool:
-    """Let a stalled campaign go on by itself, because something that may carry it has come up since."""
-    with transaction.atomic():
-        _wait_longer(campaign_id)
-        moved = Campaign.objects.filter(pk=campaign_id, state=CampaignState.STALLED).update(
-            state=CampaignState.SENDING, state_reason="", resets=0, moved_at=Now()
-        )
-        if moved:
-            history.note(campaign_id, "resumed", reason="worker_came")
-            forget_rings(campaign_id)
-            jobs.ring(SWEEP)
-    return bool(moved)
 
 
 def cancel(campaign: Campaign, *, by: User | None) -> None:
@@ -253,16 +239,6 @@ def pause_for(campaign_id: int, *, reason: str) -> bool:
     )
     if moved:
         history.note(campaign_id, "paused", reason=reason)
-    return bool(moved)
-
-
-def stall(campaign_id: int, *, reason: str) -> bool:
-    """Mark a sending campaign that nothing can carry."""
-    moved = Campaign.objects.filter(pk=campaign_id, state=CampaignState.SENDING).update(
-        state=CampaignState.STALLED, state_reason=reason, moved_at=Now()
-    )
-    if moved:
-        history.note(campaign_id, "stalled", reason=reason)
     return bool(moved)
 
 
@@ -315,7 +291,7 @@ def reopen(campaign_id: int) -> bool:
     )
 
 
-def _wait_longer(campaign_id: int) -> None:
+def wait_longer(campaign_id: int) -> None:
     """Add the time a campaign stood still to the life of its waiting letters: nobody tried them meanwhile."""
     with connection.cursor() as cursor:
         cursor.execute(

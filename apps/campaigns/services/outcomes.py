@@ -59,6 +59,7 @@ class Result:
     is_ambiguous: bool = False
     suppress_workspace_id: int | None = None
     suppress_email: str = ""
+    message_id: str = ""
 
 
 # A late result still corrects a row that the reaper has called unconfirmed, or put back for its one more try: neither
@@ -75,6 +76,7 @@ def interpret(claimed: Claimed, outcome: Outcome, *, was_marked: bool) -> Result
         "delivery_id": claimed.delivery_id,
         "token": claimed.token,
         "from_states": AFTER_MARK if was_marked else BEFORE_MARK,
+        "message_id": claimed.message_id,
     }
     match outcome:
         case Accepted(reply):
@@ -182,14 +184,17 @@ WHERE d.id = n.id AND d.token = %(token)s AND d.state = ANY(%(from_states)s)
 RETURNING n.was, {ERASED}
 """  # noqa: S608 - a constant
 
-# The server's yes is certain whatever the row says meanwhile: it was put back and perhaps begun again, or closed.
+# The server's yes is certain whatever the row says meanwhile: it was put back and perhaps begun again, or closed. After
+# a fail-over that lost the last commits the row's token may even be lower, and its number may be another letter's: the
+# Message-ID tells which letter was taken, where it is known (results of older versions waited without it).
 _SENT_AFTER_ALL = f"""
 WITH late AS (
   SELECT id, state, reason FROM campaigns_delivery
-  WHERE id = %(id)s AND token >= %(token)s AND state <> 'sent' FOR UPDATE
+  WHERE id = %(id)s AND state <> 'sent'
+    AND CASE WHEN %(message_id)s = '' THEN token >= %(token)s ELSE message_id = %(message_id)s END FOR UPDATE
 ), moved AS (
   UPDATE campaigns_delivery d
-  SET state = 'sent', reason = 'late_answer', token = d.token + 1, owner = '', lease_until = NULL,
+  SET state = 'sent', reason = 'late_answer', token = greatest(d.token, %(token)s) + 1, owner = '', lease_until = NULL,
       attempt_deadline = NULL, rung_at = NULL, moved_at = now(), sent_at = now(), ambiguous_count = 0,
       last_stage = %(stage)s, last_code = %(code)s, last_enhanced = %(enhanced)s,
       last_text = CASE WHEN {ERASED} THEN '' ELSE %(text)s END, failure = ''
@@ -247,6 +252,7 @@ def _write_row(result: Result) -> _Written:
         "enhanced": result.enhanced,
         "text": result.text,
         "failure": result.failure,
+        "message_id": result.message_id,
     }
     written = database.execute(_WRITE, values)
     if written.row is None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import connection
 
+from apps.campaigns.services.gates import GOES
 from apps.smtp import throttle
 from apps.smtp.services import breaker, throttles
 from apps.smtp.throttle import Limits
@@ -31,7 +32,7 @@ _LIMITED = """num_nonnulls(a.per_second, a.per_minute, a.per_hour, a.per_day) > 
 _ACCOUNTS = f"""
 SELECT a.id, a.per_second, a.per_minute, a.per_hour, a.per_day, array_agg(k.id ORDER BY k.id),
        coalesce(extract(epoch FROM max(t.opens_at) - now()), 0)
-FROM smtp_transport a JOIN campaigns_campaign k ON k.transport_id = a.id AND k.state = 'sending'
+FROM smtp_transport a JOIN campaigns_campaign k ON k.transport_id = a.id AND {GOES}
 LEFT JOIN smtp_throttle t ON t.transport_id = a.id
 WHERE {_LIMITED} AND {{which}}
 GROUP BY a.id
@@ -108,13 +109,13 @@ def admit(account: LimitedAccount, free: int, *, turn: int = 0) -> list[int]:
 def _admit(campaign_id: int, bound: int) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute(
-            """WITH due AS (
+            f"""WITH due AS (
                  SELECT d.id FROM campaigns_delivery d JOIN campaigns_campaign k ON k.id = d.campaign_id
                  WHERE d.campaign_id = %s AND d.state = 'queued' AND d.kind = 'campaign' AND d.due_at <= now()
-                   AND d.rung_at IS NULL AND k.state = 'sending'
+                   AND d.rung_at IS NULL AND {GOES}
                  LIMIT %s FOR UPDATE OF d SKIP LOCKED
                )
-               UPDATE campaigns_delivery d SET rung_at = now() FROM due WHERE d.id = due.id RETURNING d.id""",
+               UPDATE campaigns_delivery d SET rung_at = now() FROM due WHERE d.id = due.id RETURNING d.id""",  # noqa: S608 - a constant
             [campaign_id, bound],
         )
         return [row[0] for row in cursor.fetchall()]

@@ -167,6 +167,27 @@ def observe(*, has_sent: bool = False) -> None:
     _write_on(has_sent=has_sent)
 
 
+def make_row(**_signal: Any) -> None:
+    """Give a new database its row, without which nothing leaves; after every `migrate` and `flush`.
+
+    Never by a worker: it would do so in the middle of a restore. A database that holds work and has lost its row is
+    taken for a restored one instead, wherever there is a copy outside to be kept.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('instance_epoch'), to_regclass('campaigns_delivery')")
+        if None in cursor.fetchone():
+            return  # in the middle of the migrations
+    seen = _see()
+    if seen.row is not None or (seen.holds_work and outside.path() is not None):
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""INSERT INTO instance_epoch (id, epoch, serial, own_table, last_delivery_id)
+                VALUES (1, 1, 0, {_TABLE}, %s) ON CONFLICT (id) DO NOTHING""",  # noqa: S608 - a constant
+            [seen.last_delivery_id],
+        )
+
+
 _WRITE_ON = f"""
 INSERT INTO instance_epoch AS e
     (id, epoch, serial, own_table, system_id, timeline, last_delivery_id, beat_at, last_sent_at)
@@ -186,7 +207,9 @@ def _write_on(*, has_sent: bool) -> None:
     global _known
     copy = outside.read()
     seen = _see()
-    is_new = copy is not None and not seen.holds_work and (seen.row is None or copy.standing.order > seen.row.order)
+    if seen.row is None:
+        return  # a restore may be about to fill the table: only `make_row` makes it
+    is_new = copy is not None and not seen.holds_work and copy.standing.order > seen.row.order
     values: dict[str, Any] = {
         "epoch": copy.standing.epoch + 1 if copy and is_new else 1,
         "is_new": is_new,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,10 +11,12 @@ from django.db import connection, transaction
 from apps.accounts import audit
 from apps.accounts.models import User
 from apps.campaigns.models import Campaign
-from apps.campaigns.services import batching, history, lifecycle, restore_guard
+from apps.campaigns.services import batching, history, lifecycle, restore_guard, standstill
 from apps.campaigns.services.gates import THAWED
 from apps.smtp.services import breaker
 from core import jobs
+
+log = logging.getLogger(__name__)
 
 MAX_RESETS = 3
 
@@ -66,10 +69,13 @@ def reset(stuck: StuckCampaign, *, by: User | None = None) -> bool:
     Ended leases go back to queued and every waiting letter and batch is rung anew; letters after the marker,
     unconfirmed ones, attempts and future due times stay as they are.
 
-    Returns False when it was stalled instead.
+    Returns False when it was stalled instead, or failed where its audience could not be frozen.
     """
     if stuck.resets >= MAX_RESETS:
-        lifecycle.stall(stuck.campaign_id, reason="no_progress")
+        if stuck.state == "preparing":
+            standstill.give_up(stuck.campaign_id, reason="not_prepared")
+        else:
+            standstill.stall(stuck.campaign_id, reason="no_progress")
         return False
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
@@ -100,6 +106,49 @@ def reset(stuck: StuckCampaign, *, by: User | None = None) -> bool:
     return True
 
 
+@dataclass(frozen=True, slots=True)
+class OpenAccount:
+    """A campaign of which nothing is pending, and that cannot close because letters are missing or too many."""
+
+    campaign_id: int
+    name: str
+    audience: int
+    letters: int
+    is_noted: bool
+
+
+def open_accounts() -> list[OpenAccount]:
+    """Return the campaigns that can never close by themselves: their states do not make their audience."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT k.id, k.name, coalesce(k.audience_size, 0), c.letters,
+                      EXISTS (SELECT 1 FROM campaigns_campaignentry e
+                              WHERE e.campaign_id = k.id AND e.kind = 'does_not_add_up')
+               FROM campaigns_campaign k CROSS JOIN LATERAL (
+                 SELECT count(*) AS letters FROM campaigns_delivery d
+                 WHERE d.campaign_id = k.id AND d.kind = 'campaign') c
+               WHERE (k.state IN ('sending', 'paused', 'stalled') OR (k.state = 'cancelled' AND k.finished_at IS NULL))
+                 AND NOT EXISTS (SELECT 1 FROM campaigns_delivery d WHERE d.campaign_id = k.id AND d.kind = 'campaign'
+                                 AND d.state IN ('queued', 'leased', 'sending', 'committing'))
+                 AND coalesce(k.audience_size, 0) <> c.letters ORDER BY k.id"""
+        )
+        return [OpenAccount(*row) for row in cursor.fetchall()]
+
+
+def note_open_accounts() -> list[OpenAccount]:
+    """Say once of each such campaign that it cannot close, in the log and in its history; return those."""
+    noted = [one for one in open_accounts() if not one.is_noted]
+    for one in noted:
+        history.note(one.campaign_id, "does_not_add_up", audience=one.audience, letters=one.letters)
+        log.critical(
+            "Campaign %d cannot close: its audience is %d, its letters are %d",
+            one.campaign_id,
+            one.audience,
+            one.letters,
+        )
+    return noted
+
+
 def _workspace_of(campaign_id: int) -> int:
     return int(Campaign.objects.values_list("workspace_id", flat=True).get(pk=campaign_id))
 
@@ -113,17 +162,19 @@ def wake() -> int:
         return 0
     with connection.cursor() as cursor:
         cursor.execute(
-            """SELECT k.id FROM campaigns_campaign k WHERE k.state = 'stalled' AND EXISTS (
+            """SELECT k.id FROM campaigns_campaign k WHERE k.state = 'stalled' AND k.state_reason <> 'account'
+               AND EXISTS (
                  SELECT 1 FROM core_workerprocess p WHERE p.started_at > k.moved_at AND p.queues LIKE '%email%'
                    AND p.seen_at > now() - interval '2 minutes')"""
         )
         found = [row[0] for row in cursor.fetchall()]
-    return sum(lifecycle.wake(campaign_id) for campaign_id in found)
+    return sum(standstill.wake(campaign_id) for campaign_id in found)
 
 
 def check(timeout: timedelta) -> list[StuckCampaign]:
     """Find and reset, and forgive earlier resets of campaigns that moved since; return what was stuck."""
     wake()
+    note_open_accounts()
     with connection.cursor() as cursor:
         cursor.execute(
             """UPDATE campaigns_campaign k SET resets = 0 WHERE k.resets > 0 AND k.state IN ('preparing', 'sending')

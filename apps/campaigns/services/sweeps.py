@@ -11,8 +11,8 @@ from django.db.models import F
 
 from apps.campaigns import retries
 from apps.campaigns.models import Delivery
-from apps.campaigns.services import batching, certificates, dispatch, lifecycle
-from apps.campaigns.services.gates import unsent
+from apps.campaigns.services import batching, certificates, dispatch, lifecycle, standstill
+from apps.campaigns.services.gates import GOES, unsent
 from apps.campaigns.states import Policy
 from apps.smtp.services import breaker
 from core import database, jobs, pulses, queues
@@ -38,6 +38,8 @@ class Swept:
     rung_campaigns: int = 0
     cancelled: int = 0
     finished: int = 0
+    stalled: int = 0
+    woken: int = 0
 
 
 def sweep() -> Swept | None:
@@ -53,6 +55,7 @@ def sweep() -> Swept | None:
         reap(swept)
         swept.lost_rings = _forget_lost_rings(queue_is_empty=queue_is_empty)
         swept.cancelled = _cancel_remainders()
+    swept.stalled, swept.woken = standstill.look_at_accounts()
     _ring_campaigns(swept)
     _ring_letters(swept)
     _finish(swept)
@@ -142,11 +145,12 @@ def _cancel_remainders() -> int:
                                SELECT d.id FROM campaigns_delivery d
                                WHERE d.campaign_id = k.id AND d.kind = 'campaign' AND d.state = 'queued'
                                LIMIT %s FOR UPDATE OF d SKIP LOCKED) q
-                             WHERE k.state = 'cancelled' OR k.finished_at > now() - interval '30 days'
+                             WHERE k.state IN ('cancelled', 'failed') OR k.finished_at > now() - interval '30 days'
                              LIMIT %s)
                UPDATE campaigns_delivery d SET moved_at = now(), rung_at = NULL,
-                      state = {unsent("CASE WHEN rest.state = 'cancelled' THEN 'cancelled' ELSE 'failed' END")},
-                      reason = CASE WHEN rest.state = 'cancelled' THEN 'campaign_cancelled' ELSE 'too_late' END
+                      state = {unsent("CASE WHEN rest.state = 'finished' THEN 'failed' ELSE 'cancelled' END")},
+                      reason = CASE rest.state WHEN 'cancelled' THEN 'campaign_cancelled'
+                                          WHEN 'failed' THEN 'not_prepared' ELSE 'too_late' END
                FROM rest WHERE d.id = rest.id""",  # noqa: S608 - a constant
             [REAP_LIMIT * 4] * 2,
         )
@@ -173,7 +177,7 @@ def _ring_campaigns(swept: Swept) -> None:
 
 def _ring_letters(swept: Swept) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT id FROM campaigns_campaign WHERE state = 'sending' ORDER BY id")
+        cursor.execute(f"SELECT k.id FROM campaigns_campaign k WHERE {GOES} ORDER BY k.id")  # noqa: S608 - a constant
         sending = [row[0] for row in cursor.fetchall()]
     for campaign_id in sending:
         swept.rung_batches += dispatch.ring_batches(campaign_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.db import connection
@@ -12,6 +13,8 @@ from apps.contacts.csv.people import Person, Reject, duplicate
 from apps.contacts.models import ImportJob, ImportReject, Subscription
 from apps.contacts.services import consent
 
+# How long an ended import can be taken back.
+UNDO_WITHIN = timedelta(days=30)
 COUNTS = (
     "rows", "new", "updated", "unchanged", "rejected", "duplicates_in_file", "suppressed", "unsubscribed",
 )  # fmt: skip
@@ -46,16 +49,26 @@ SELECT %s, hash, line FROM unnest(%s::bytea[], %s::int[]) AS row(hash, line)
 ON CONFLICT (job_id, email_hash) DO NOTHING
 """
 _FIRST_LINES = "SELECT email_hash, line FROM contacts_importseen WHERE job_id = %s AND email_hash = ANY(%s::bytea[])"
+# Whom another import put on the list lately is declared by this one too: undoing the other must not take them off.
 _SUBSCRIBE = f"""
-WITH joined AS (
+WITH again AS (
+  SELECT s.contact_id FROM contacts_subscription s JOIN contacts_contact person ON person.id = s.contact_id
+    JOIN LATERAL (SELECT kind, import_job_id, at FROM contacts_consentevent e
+                   WHERE e.contact_id = s.contact_id AND e.contact_list_id = s.contact_list_id
+                   ORDER BY id DESC LIMIT 1) last ON true
+   WHERE s.contact_list_id = %(list)s AND s.state = %(state)s AND person.workspace_id = %(workspace)s
+     AND person.email_normalised = ANY(%(normalised)s::text[])
+     AND last.kind = 'joined' AND last.import_job_id <> %(job)s AND last.at > now() - %(undo_within)s),
+joined AS (
   INSERT INTO contacts_subscription (contact_id, contact_list_id, state, source, created_at, changed_at)
   SELECT id, %(list)s, %(state)s, left(%(source)s, 200), now(), now() FROM contacts_contact
    WHERE workspace_id = %(workspace)s AND email_normalised = ANY(%(normalised)s::text[]) ORDER BY id
   ON CONFLICT (contact_id, contact_list_id) DO NOTHING
   RETURNING contact_id)
 INSERT INTO contacts_consentevent ({consent.COLUMNS})
-SELECT %(workspace)s, contact_id, %(list)s, %(list_name)s, 'joined', '', %(source)s, %(sha256)s, %(job)s, NULL,
-       {consent.WHO} FROM joined
+SELECT %(workspace)s, contact_id, %(list)s, %(list_name)s, 'joined', before, %(source)s, %(sha256)s, %(job)s, NULL,
+       {consent.WHO}
+  FROM (SELECT contact_id, '' AS before FROM joined UNION ALL SELECT contact_id, %(state)s FROM again) named
 """  # noqa: S608 - constants
 _UNSUBSCRIBED = """
 SELECT count(*) FROM contacts_subscription JOIN contacts_contact person ON person.id = contact_id
@@ -151,13 +164,14 @@ def _subscribe(job: ImportJob, normalised: list[str]) -> None:
     """Put the people on the list, except those who are on it in any state, and write down their consent."""
     assert job.contact_list is not None
     by = job.started_by or job.created_by
-    values = {
+    values: dict[str, Any] = {
         "list": job.contact_list_id,
         "list_name": job.contact_list.name,
         "state": Subscription.State.CONFIRMED,
         "source": f"{job.file_name}: {job.consent}"[:300],
         "sha256": job.file_sha256,
         "job": job.pk,
+        "undo_within": UNDO_WITHIN,
         "workspace": job.workspace_id,
         "normalised": normalised,
         "actor": by.pk if by else None,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
@@ -12,25 +10,31 @@ from django.utils.translation import gettext as _
 from apps.accounts import audit
 from apps.contacts.models import ConsentEvent, Contact, ContactNote, ImportJob
 from apps.contacts.services import consent, erasure
+from apps.contacts.services.import_rows import UNDO_WITHIN
 from core import jobs
 from core.errors import InvalidTransitionError
 
 RUN_TASK = "apps.contacts.tasks.run_import"
-UNDO_WITHIN = timedelta(days=30)
 State = ImportJob.State
 ENDED = (State.FINISHED, State.CANCELLED)
 
-# Whoever has left the list since keeps that wish, and whoever came back by themselves their place.
+# Whoever has left the list since keeps that wish, and whoever came back by themselves, or was put on it by another
+# import that still stands, their place. Only what happened since they were put on the list counts.
 _TAKE_BACK = f"""
 WITH touched AS (
-  SELECT contact_id, contact_list_id, list_name, id AS joined FROM contacts_consentevent
-   WHERE import_job_id = %(job)s AND kind = 'joined'),
+  SELECT contact_id, contact_list_id, list_name, id AS joined,
+         coalesce((SELECT max(first.id) FROM contacts_consentevent first
+                    WHERE first.contact_id = mine.contact_id AND first.contact_list_id = mine.contact_list_id
+                      AND first.id <= mine.id AND first.before = ''), mine.id) AS began
+    FROM contacts_consentevent mine WHERE import_job_id = %(job)s AND kind = 'joined'),
 changed AS (
   DELETE FROM contacts_subscription s USING touched t
    WHERE s.contact_id = t.contact_id AND s.contact_list_id = t.contact_list_id AND s.state = 'confirmed'
-     AND NOT EXISTS (SELECT 1 FROM contacts_consentevent later
-                      WHERE later.contact_id = s.contact_id AND later.contact_list_id = s.contact_list_id
-                        AND later.id > t.joined)
+     AND NOT EXISTS (SELECT 1 FROM contacts_consentevent other
+                       LEFT JOIN contacts_importjob job ON job.id = other.import_job_id
+                      WHERE other.contact_id = s.contact_id AND other.contact_list_id = s.contact_list_id
+                        AND other.id >= t.began AND other.id <> t.joined
+                        AND NOT (other.kind = 'joined' AND coalesce(job.state, '') IN ('undoing', 'undone')))
   RETURNING s.contact_id, s.contact_list_id, t.list_name, s.state AS before)
 INSERT INTO contacts_consentevent ({consent.COLUMNS})
 SELECT %(workspace)s, contact_id, contact_list_id, list_name, 'undone', before, %(source)s, '', NULL, NULL,

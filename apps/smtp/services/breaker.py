@@ -33,6 +33,12 @@ WAITS: Final = """EXISTS (
     SELECT 1 FROM smtp_transport own LEFT JOIN smtp_throttle its ON its.transport_id = own.id
     WHERE own.id = {0} AND (NOT own.is_active OR its.closed_until > now() OR its.opens_at > now()))"""
 
+# True while an account carries nothing until somebody acts or it heals: off, or stopped for its failures. One that has
+# used up its limits, or was asked to slow down, is not. `{0}` as above.
+TROUBLED: Final = """EXISTS (
+    SELECT 1 FROM smtp_transport own LEFT JOIN smtp_throttle its ON its.transport_id = own.id
+    WHERE own.id = {0} AND (NOT own.is_active OR (its.closed_until IS NOT NULL AND its.trouble_since IS NOT NULL)))"""
+
 
 def is_trouble(outcome: Outcome) -> bool:
     """Return whether an outcome is about the account and not about one letter."""

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.views.decorators.http import require_http_methods
 
+from apps.campaigns.services import images
 from apps.tracking.ingest import doors
 from apps.tracking.letters import Letter
 from apps.tracking.services import kept_wishes, opt_outs, recording
@@ -42,6 +43,8 @@ def context(letter: Letter, token: str) -> dict[str, object]:
     """Return what the page shows."""
     return {
         "sender_name": letter.sender_name,
+        "look": letter.colour,
+        "logo_url": images.path_of(letter.logo),
         "postal_address": letter.postal_address,
         "address": addresses.mask(letter.email) if letter.email else "",
         "is_test": letter.is_test,

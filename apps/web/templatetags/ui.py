@@ -16,7 +16,7 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from apps.web import bars, fields, icons, moments, numbers, states
+from apps.web import bars, fields, icons, moments, numbers, rows, states
 from core import toasts
 
 register = template.Library()
@@ -214,14 +214,28 @@ def search(name: str = "q", value: str | None = "", label: str = "", **hidden: A
     return {"name": name, "value": value or "", "label": label or _("Find"), "hidden": hidden}
 
 
+@register.simple_tag(takes_context=True)
+def dense(context: Context, table: str) -> str:
+    """Return the class of a table whose rows stand close, as its switch was left."""
+    return "dense" if rows.of(context.get("request"), table).is_dense else ""
+
+
+@register.inclusion_tag("components/row_height.html", takes_context=True)
+def row_height(context: Context, table: str) -> dict[str, Any]:
+    """The switch between comfortable and dense rows of a table."""
+    request = context.get("request")
+    back = request.get_full_path() if request else ""
+    return {"now": rows.of(request, table), "back": back, "csrf_token": context.get("csrf_token")}
+
+
 @register.inclusion_tag("components/stepper.html")
 def stepper(steps: Sequence[tuple[str, str]], at: int) -> dict[str, Any]:
     """Show where one is in a sequence; steps are (word, address), the address empty where one cannot go yet."""
-    rows = [
+    shown = [
         {"number": number, "word": word, "url": url, "done": number < at, "now": number == at}
         for number, (word, url) in enumerate(steps, start=1)
     ]
-    return {"rows": rows}
+    return {"rows": shown}
 
 
 @register.inclusion_tag("components/show_more.html")

@@ -10,6 +10,7 @@ import { startKeyboard } from "./keyboard.js";
 import { startLive } from "./live.js";
 import { startMenus } from "./menus.js";
 import { startPalette } from "./palette.js";
+import { startSession } from "./session.js";
 import { startTheme } from "./theme.js";
 import { startToasts } from "./toasts.js";
 
@@ -25,3 +26,4 @@ startLive(htmx);
 startAutosave(htmx);
 startKeyboard();
 startPalette(htmx);
+startSession();

@@ -37,6 +37,7 @@ def test_finds_nothing_in_an_honest_letter() -> None:
         ({"from_name": ""}, "no_sender_name", "warns", 0),
         ({"from_name": "{{ first_name }}"}, "placeholder_in_sender", "blocks", 0),
         ({"from_email": "nobody"}, "bad_sender", "blocks", 0),
+        ({"from_email": f"a@{'x' * 60}.{'y' * 60}.{'z' * 60}.{'w' * 31}.com"}, "bad_sender", "blocks", 0),
         ({"reply_to": "a@b, c@d"}, "bad_sender", "blocks", 0),
         ({"html": ""}, "empty_body", "blocks", 0),
         ({"html": f"<p>{ADDRESS}</p>{{{{ unsubscribe_url }}}}"}, "missing_unsubscribe", "blocks", 1),
