@@ -143,9 +143,10 @@ class Bearer:
         except outcomes.DATABASE_AWAY:
             outcomes.drop_connection()
             self._results.add(outcomes.unsent(claimed))
-        except EspError as error:  # it cannot be signed: no fault of the letter's
+        except EspError as error:  # it cannot be signed, or its account not be used: no fault of the letter's
             refused = Deferred(Stage.CONNECT, None, FailureClass.ACCOUNT, counted=False, reason=error.code)
             self._results.add(outcomes.interpret(claimed, refused, was_marked=False))
+            self.settled += 1
         return None
 
     def _fail(self, claimed: Claimed, error: EspError) -> None:
