@@ -18,6 +18,7 @@ from django.db import connection
 
 from apps.campaigns.models import Campaign
 from apps.campaigns.selectors import PART_OF_STATE, PARTS, Account
+from apps.campaigns.services.aging import STOOD
 
 # Waiting letters are told together when their next tries lie this close.
 RETRIES_WITHIN = dt.timedelta(minutes=5)
@@ -41,7 +42,9 @@ SELECT coalesce(k.audience_size, 0), k.started_at, k.moved_at, now(), d.* FROM c
          count(*) FILTER (WHERE tried AND moved_at > now() - interval '1 minute'),
          count(*) FILTER (WHERE state = 'queued' AND due_at <= now()), max(moved_at),
          min(due_at) FILTER (WHERE state = 'queued' AND due_at > now()), max(due_at) FILTER (WHERE state = 'queued'),
-         max(expires_at) FILTER (WHERE state = 'queued'), min(last_text COLLATE "C")
+         max(expires_at) FILTER (WHERE state = 'queued')
+           + (SELECT {STOOD} FROM campaigns_campaign k WHERE k.id = %(campaign)s),
+         min(last_text COLLATE "C")
   FROM (SELECT *, state IN ('sent', 'failed', 'expired', 'unconfirmed') AS tried FROM campaigns_delivery
         WHERE campaign_id = %(campaign)s AND kind = 'campaign') letters
   GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9

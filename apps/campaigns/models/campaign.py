@@ -82,6 +82,8 @@ class Campaign(models.Model):
     is_appointed = models.BooleanField(default=False)
     rung_at = models.DateTimeField(null=True)
     moved_at = models.DateTimeField(db_default=Now())
+    # How long it stood still until it last moved; see `services/aging.py`.
+    held = models.DurationField(default=dt.timedelta, db_default=dt.timedelta())
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     resets = models.IntegerField(default=0)

@@ -76,6 +76,7 @@ class Delivery(models.Model):
     due_at = models.DateTimeField(db_default=Now())
     lease_until = models.DateTimeField(null=True)
     attempt_deadline = models.DateTimeField(null=True)
+    # By a clock that stops while its campaign stands still; see `services/aging.py`.
     expires_at = models.DateTimeField()
     # Every try that reached for the network; the two below it are what the schedule and the bound on nonsense go by.
     attempts = models.SmallIntegerField(default=0)

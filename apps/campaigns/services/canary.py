@@ -13,6 +13,7 @@ from typing import Final
 from django.db import connection
 
 from apps.campaigns.services import lifecycle
+from apps.campaigns.services.gates import GOES
 from apps.smtp.outcome import FailureClass
 
 
@@ -33,7 +34,7 @@ BOUNDS: Final[dict[FailureClass, Bound]] = {
 ALWAYS_UP_TO: Final = 20
 THEN_EVERY: Final = 50
 
-_IS_TOO_MUCH = """
+_IS_TOO_MUCH = f"""
 SELECT bad.n > %(least)s AND bad.n > %(share)s * (
   SELECT count(*) FROM (
     SELECT 1 FROM campaigns_delivery d
@@ -44,8 +45,8 @@ FROM campaigns_campaign k CROSS JOIN LATERAL (
   SELECT count(*) AS n FROM campaigns_delivery d
   WHERE d.campaign_id = k.id AND d.kind = 'campaign' AND d.state = 'failed' AND d.reason = %(failure)s
     AND d.moved_at > k.moved_at) bad
-WHERE k.id = %(campaign)s AND k.state = 'sending'
-"""
+WHERE k.id = %(campaign)s AND {GOES}
+"""  # noqa: S608 - a constant
 
 _seen: Counter[tuple[int, FailureClass]] = Counter()
 

@@ -6,6 +6,7 @@ the marker just before the final dot.
 
 from __future__ import annotations
 
+from apps.campaigns.services import aging
 from apps.campaigns.states import DeliveryState
 from apps.smtp.services import breaker
 
@@ -32,8 +33,7 @@ CAMPAIGN_OPEN = f"""(d.kind <> 'campaign' OR EXISTS (
     SELECT 1 FROM campaigns_campaign k WHERE k.id = d.campaign_id AND {GOES}))"""  # noqa: S608 - a constant
 
 # While a campaign stands still its letters do not age.
-ALIVE = f"""(d.expires_at > now() OR EXISTS (
-    SELECT 1 FROM campaigns_campaign k WHERE k.id = d.campaign_id AND d.kind = 'campaign' AND {STALLED_FOR_ACCOUNT}))"""  # noqa: S608 - a constant
+ALIVE = aging.alive()
 
 # After a restore nothing leaves until an operator says so (`restore_guard`). A table that was made anew has another
 # number than the one its row was written in, so the statement that would begin a letter sees a restore by itself; while

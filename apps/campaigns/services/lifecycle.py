@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -16,6 +17,7 @@ from apps.campaigns import rendering
 from apps.campaigns.models import Batch, Campaign, ContentVersion, Delivery
 from apps.campaigns.rendering.urls import domain_to_ascii
 from apps.campaigns.services import certificates, history, restore_guard
+from apps.campaigns.services.aging import STOOD, stood
 from apps.campaigns.services.gates import THAWED
 from apps.campaigns.states import CampaignState, DeliveryState, sources_of
 from apps.smtp.models import Transport
@@ -24,6 +26,8 @@ from core.errors import EspError, InvalidTransitionError
 
 SEND_CAMPAIGN = "apps.campaigns.tasks.send_campaign"
 SWEEP = "apps.campaigns.tasks.sweep"
+ACCOUNT = "account"
+"""The reason of a campaign that stalled because its sending account carries nothing."""
 FARTHEST = dt.timedelta(days=36_525)
 
 
@@ -203,16 +207,13 @@ def begin_sending(campaign_id: int) -> bool:
 
 def pause(campaign: Campaign, *, by: User | None, reason: str = "") -> None:
     """Close the gate at once: at most the letters already in hand still leave."""
-    with transaction.atomic():
-        wait_longer(campaign.pk)
-        _move(campaign, CampaignState.PAUSED, by=by, kind="paused", reason=reason)
+    _move(campaign, CampaignState.PAUSED, by=by, kind="paused", reason=reason)
 
 
 def resume(campaign: Campaign, *, by: User | None) -> None:
     """Open the gate again; rings that were consumed while it was closed are made anew."""
     restore_guard.refuse_while_frozen()
     with transaction.atomic():
-        wait_longer(campaign.pk)
         _move(
             campaign,
             CampaignState.SENDING,
@@ -233,9 +234,13 @@ def cancel(campaign: Campaign, *, by: User | None) -> None:
 
 
 def pause_for(campaign_id: int, *, reason: str) -> bool:
-    """Pause a sending campaign by itself, because nothing of it can get through until a person acts."""
-    moved = Campaign.objects.filter(pk=campaign_id, state=CampaignState.SENDING).update(
-        state=CampaignState.PAUSED, state_reason=reason, moved_at=Now()
+    """Pause a campaign by itself, because nothing of it can get through until a person acts.
+
+    One that stalled for its account, too: letters of it may be under way (`gates.GOES`), and it would go on by itself.
+    """
+    going = Q(state=CampaignState.SENDING) | Q(state=CampaignState.STALLED, state_reason=ACCOUNT)
+    moved = Campaign.objects.filter(going, pk=campaign_id).update(
+        state=CampaignState.PAUSED, state_reason=reason, held=stood(), moved_at=Now()
     )
     if moved:
         history.note(campaign_id, "paused", reason=reason)
@@ -266,7 +271,7 @@ def _close(campaign_id: int) -> bool:
             f"""UPDATE campaigns_campaign k
                SET state = CASE WHEN k.state = 'cancelled' THEN k.state ELSE 'finished' END,
                    state_reason = CASE WHEN k.state = 'cancelled' THEN k.state_reason ELSE '' END,
-                   finished_at = now(), moved_at = now()
+                   finished_at = now(), held = {STOOD}, moved_at = now()
                WHERE k.id = %s AND k.state IN ('sending', 'paused', 'stalled', 'cancelled') AND k.finished_at IS NULL
                  AND NOT (k.state = 'paused' AND k.state_reason = 'restored') AND {THAWED}
                  AND NOT EXISTS (SELECT 1 FROM campaigns_delivery d WHERE d.campaign_id = k.id AND d.kind = 'campaign'
@@ -291,32 +296,12 @@ def reopen(campaign_id: int) -> bool:
     )
 
 
-def wait_longer(campaign_id: int) -> None:
-    """Add the time a campaign stood still to the life of its waiting letters: nobody tried them meanwhile."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """UPDATE campaigns_delivery d SET expires_at = d.expires_at + (now() - k.moved_at)
-               FROM campaigns_campaign k
-               WHERE k.id = %s AND k.state IN ('paused', 'stalled') AND d.campaign_id = k.id AND d.state = 'queued'""",
-            [campaign_id],
-        )
-
-
 def wait_for_account(account: Transport) -> None:
-    """Add the time an account was off to the life of its waiting letters.
+    """Count the time an account was off for its campaigns that no sweep has called stalled meanwhile.
 
-    Of a campaign that stands still only the time before it stopped counts: going on adds the rest.
+    Those that stand still count it when they go on. The move keeps one that stalls at this moment from counting twice.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """UPDATE campaigns_delivery d
-               SET expires_at = d.expires_at + greatest(interval '0',
-                     CASE WHEN k.state IN ('paused', 'stalled') THEN k.moved_at ELSE now() END
-                     - greatest(%s, d.created_at))
-               FROM campaigns_campaign k
-               WHERE d.transport_id = %s AND d.state = 'queued' AND d.kind = 'campaign' AND k.id = d.campaign_id""",
-            [account.switched_off_at, account.pk],
-        )
+    Campaign.objects.filter(transport_id=account.pk, state=CampaignState.SENDING).update(held=stood(), moved_at=Now())
 
 
 def forget_rings(campaign_id: int) -> None:
@@ -338,7 +323,7 @@ def _move(
     sources = only_from or sources_of(target)
     with transaction.atomic():
         moved = Campaign.objects.filter(pk=campaign.pk, state__in=sources).update(
-            state=target, state_reason=reason, moved_at=Now()
+            state=target, state_reason=reason, held=stood(), moved_at=Now()
         )
         if not moved:
             raise _refused(campaign, target)

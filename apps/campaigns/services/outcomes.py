@@ -13,7 +13,7 @@ from django.db import Error, connection, transaction
 
 from apps.campaigns import retries
 from apps.campaigns.models import Delivery, DeliveryEntry
-from apps.campaigns.services import claims, spool
+from apps.campaigns.services import aging, claims, spool
 from apps.campaigns.services.claims import Claimed
 from apps.campaigns.services.gates import ERASED
 from apps.campaigns.states import DeliveryState, Policy
@@ -157,9 +157,10 @@ def unsent(claimed: Claimed) -> Result:
 
 
 # "retry_once" becomes queued the first time and unconfirmed the second; a letter that would wait beyond its expiry
-# has expired now. A result that corrects the reaper takes back what the reaper assumed; while any other offer of the
-# letter is unanswered, no end may say "not sent". Where the person was deleted meanwhile, what the server said is left
-# out: it may repeat the address.
+# has expired now, unless its campaign stands still. A result that corrects the reaper takes back what the reaper
+# assumed; while any other offer of the letter is unanswered, no end may say "not sent". Where the person was deleted
+# meanwhile, what the server said is left out: it may repeat the address.
+_STILL_ALIVE = aging.alive("o", wait="%(wait)s * interval '1 second'")
 _WRITE = f"""
 UPDATE campaigns_delivery d
 SET state = CASE WHEN n.state IN ('failed', 'expired') AND n.unanswered > 0 THEN 'unconfirmed' ELSE n.state END,
@@ -174,9 +175,9 @@ SET state = CASE WHEN n.state IN ('failed', 'expired') AND n.unanswered > 0 THEN
     last_text = CASE WHEN {ERASED} THEN '' ELSE %(text)s END, failure = %(failure)s
 FROM (SELECT o.id, o.state AS was, o.unanswered, CASE
         WHEN %(state)s = 'retry_once' THEN CASE WHEN o.unanswered = 0 THEN 'queued' ELSE 'unconfirmed' END
-        WHEN %(state)s = 'queued' AND now() + %(wait)s * interval '1 second' >= o.expires_at THEN 'expired'
+        WHEN %(state)s = 'queued' AND NOT {_STILL_ALIVE} THEN 'expired'
         ELSE %(state)s END AS state
-      FROM (SELECT id, state, expires_at,
+      FROM (SELECT id, state, expires_at, campaign_id, kind,
                    greatest(0, ambiguous_count - CASE WHEN state IN ('unconfirmed', 'queued') THEN 1 ELSE 0 END)
                      AS unanswered
             FROM campaigns_delivery WHERE id = %(id)s) o) n

@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from apps.campaigns import epochs
 from apps.campaigns.epochs import Identity, Outside, Reason, Standing
 from apps.campaigns.services import history, outside
+from apps.campaigns.services.aging import STOOD
 from core.errors import EspError
 
 log = logging.getLogger(__name__)
@@ -331,8 +332,8 @@ def settle() -> dict[str, Any]:
 
 def _move(cursor: Any, source: str, target: str, kind: str) -> int:
     cursor.execute(
-        """UPDATE campaigns_campaign SET state = %s, state_reason = 'restored', moved_at = now()
-            WHERE state = %s RETURNING id""",
+        f"""UPDATE campaigns_campaign k SET state = %s, state_reason = 'restored', held = {STOOD}, moved_at = now()
+            WHERE k.state = %s RETURNING k.id""",  # noqa: S608 - a constant
         [target, source],
     )
     moved = [row[0] for row in cursor.fetchall()]

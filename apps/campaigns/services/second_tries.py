@@ -16,6 +16,7 @@ from apps.accounts import audit
 from apps.accounts.models import User
 from apps.campaigns.models import Campaign
 from apps.campaigns.services import history, lifecycle, restore_guard
+from apps.campaigns.services.aging import STOOD
 from apps.campaigns.services.gates import ERASED, SUPPRESSED, UNSUBSCRIBED
 from apps.campaigns.states import RETRIABLE, CampaignState, DeliveryState
 from apps.smtp.outcome import FailureClass
@@ -119,7 +120,8 @@ WITH chosen AS (
 ), back AS (
   UPDATE campaigns_delivery d
   SET state = 'queued', reason = 'second_try', token = d.token + 1, owner = '', rung_at = NULL, lease_until = NULL,
-      attempt_deadline = NULL, due_at = now(), expires_at = now() + %(expires_after)s, moved_at = now(),
+      attempt_deadline = NULL, due_at = now(), moved_at = now(),
+      expires_at = now() + %(expires_after)s - (SELECT {STOOD} FROM campaigns_campaign k WHERE k.id = %(campaign)s),
       counted_tries = 0, protocol_tries = 0, crash_count = 0,
       ambiguous_count = greatest(d.ambiguous_count, CASE WHEN chosen.state = 'unconfirmed' THEN 1 ELSE 0 END)
   FROM chosen WHERE d.id = chosen.id RETURNING d.id

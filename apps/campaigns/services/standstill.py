@@ -7,20 +7,18 @@ from django.db.models.functions import Now
 
 from apps.campaigns.models import Campaign
 from apps.campaigns.services import history
+from apps.campaigns.services.aging import stood
 from apps.campaigns.services.gates import THAWED
-from apps.campaigns.services.lifecycle import SWEEP, forget_rings, wait_longer
+from apps.campaigns.services.lifecycle import ACCOUNT, SWEEP, forget_rings
 from apps.campaigns.states import CampaignState
 from apps.smtp.services import breaker
 from core import jobs
-
-ACCOUNT = "account"
-"""The reason of a campaign that stalled because its sending account carries nothing."""
 
 
 def stall(campaign_id: int, *, reason: str) -> bool:
     """Mark a sending campaign that nothing can carry."""
     moved = Campaign.objects.filter(pk=campaign_id, state=CampaignState.SENDING).update(
-        state=CampaignState.STALLED, state_reason=reason, moved_at=Now()
+        state=CampaignState.STALLED, state_reason=reason, held=stood(), moved_at=Now()
     )
     if moved:
         history.note(campaign_id, "stalled", reason=reason)
@@ -30,9 +28,8 @@ def stall(campaign_id: int, *, reason: str) -> bool:
 def wake(campaign_id: int, *, reason: str = "worker_came") -> bool:
     """Let a stalled campaign go on by itself, because something that may carry it has come up since."""
     with transaction.atomic():
-        wait_longer(campaign_id)
         moved = Campaign.objects.filter(pk=campaign_id, state=CampaignState.STALLED).update(
-            state=CampaignState.SENDING, state_reason="", resets=0, moved_at=Now()
+            state=CampaignState.SENDING, state_reason="", resets=0, held=stood(), moved_at=Now()
         )
         if moved:
             history.note(campaign_id, "resumed", reason=reason)

@@ -12,6 +12,7 @@ from apps.accounts import audit
 from apps.accounts.models import User
 from apps.campaigns.models import Campaign
 from apps.campaigns.services import batching, history, lifecycle, restore_guard, standstill
+from apps.campaigns.services.aging import STOOD
 from apps.campaigns.services.gates import THAWED
 from apps.smtp.services import breaker
 from core import jobs
@@ -93,7 +94,8 @@ def reset(stuck: StuckCampaign, *, by: User | None = None) -> bool:
         leases = cursor.rowcount
         lifecycle.forget_rings(stuck.campaign_id)
         cursor.execute(
-            "UPDATE campaigns_campaign SET rung_at = NULL, resets = resets + 1, moved_at = now() WHERE id = %s",
+            f"""UPDATE campaigns_campaign k SET rung_at = NULL, resets = resets + 1, held = {STOOD}, moved_at = now()
+               WHERE k.id = %s""",  # noqa: S608 - a constant
             [stuck.campaign_id],
         )
         history.note(stuck.campaign_id, "reset", by=by, reason=stuck.reason, leases=leases)

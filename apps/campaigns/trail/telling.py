@@ -68,7 +68,7 @@ def _sentence(delivery: Delivery, campaign: Campaign) -> str:
         return " ".join((sentence, _("The campaign is paused; nothing leaves until it goes on.")))
     if campaign.state == CampaignState.STALLED:
         return " ".join((sentence, _("The campaign has stopped; nothing leaves until it goes on.")))
-    keeps = _("We keep trying until %(when)s.") % {"when": _moment(delivery.expires_at)}
+    keeps = _("We keep trying until %(when)s.") % {"when": _moment(delivery.expires_at + campaign.held)}
     return f"{sentence} {keeps}"
 
 
