@@ -1,4 +1,4 @@
-"""A worker's database connections: kept from task to task, with the hot statements planned once on each."""
+"""Database connections kept from task to task and from request to request, with hot statements planned once on each."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def by_index_only(cursor: Any) -> None:
 
 
 def replace_unfit() -> None:
-    """Close the connections that the next task should not use; its first query then opens new ones.
+    """Close the connections that the next task or request should not use; its first query then opens new ones.
 
     Unfit is one that met an error, is older than CONN_MAX_AGE, whose server has spoken or hung up meanwhile, or in
     which an interrupted task left a transaction open.

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
+from core import patience
 from core.errors import EspError
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -32,8 +33,9 @@ class HealthMiddleware:
 
     def _ready(self) -> HttpResponse:
         try:
-            executor = MigrationExecutor(connection)
-            pending = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+            with patience.at_most(patience.DOOR_SECONDS):
+                executor = MigrationExecutor(connection)
+                pending = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
         except DatabaseError:
             connection.close()
             return JsonResponse({"status": "database away"}, status=503)

@@ -10,14 +10,19 @@ def logging_config(level: str = "INFO") -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"redact": {"()": "core.redaction.RedactingFilter"}},
+        "filters": {
+            "redact": {"()": "core.redaction.RedactingFilter"},
+            "refused": {"()": "core.redaction.RefusedRequestFilter"},
+        },
         "formatters": {
             "line": {
                 "()": "core.redaction.RedactingFormatter",
                 "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
             }
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["redact"]}},
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["refused", "redact"]}
+        },
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             "django.db.backends": {"level": "WARNING"},

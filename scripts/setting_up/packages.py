@@ -50,6 +50,7 @@ def ensure(root: Path, *, lock: str) -> None:
     noted = read_stamp(stamp)
     if all(noted.get(name) == value for name, value in wanted.items()) and os.access(python_of(root), os.X_OK):
         return
+    _require_own(root)
     require_space(root, needed_bytes=NEEDED_BYTES)
     log = root / ".cache" / "setup-python.log"
     log.write_text("")
@@ -61,6 +62,15 @@ def ensure(root: Path, *, lock: str) -> None:
     stamp.unlink(missing_ok=True)
     install(root, root / lock, log=log, into=["--python", str(python_of(root))])
     write_stamp(stamp, wanted)
+
+
+def _require_own(root: Path) -> None:
+    target = root / ".venv"
+    if target.is_symlink():
+        raise SetupError(
+            f"{target} is a link to {target.readlink()}: set-up changes no environment that lies elsewhere. "
+            f"Remove the link (rm {target}) and start again; set-up then makes an environment of its own."
+        )
 
 
 def install(root: Path, lock: Path, *, log: Path, into: list[str]) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
 from django.db import connection
+from django.utils.module_loading import import_string
 
 from apps.accounts.models import Workspace
 from apps.smtp.models import Transport
 from core import addresses, redaction, secretbox, worker
 from core.errors import EspError
+from settings.logging import logging_config
 
 
 @pytest.mark.parametrize(
@@ -94,6 +97,25 @@ def test_log_lines_are_masked(line: str) -> None:
 
     shown = record.getMessage()
     assert "hunter2" not in shown and "claire" not in shown and "AAAAAAAA" not in shown
+
+
+@pytest.mark.parametrize(("status", "is_one_line"), [(403, True), (400, True), (500, False)])
+def test_a_refused_request_is_one_line_of_the_log(status: int, is_one_line: bool) -> None:
+    stream = io.StringIO()
+    configuration = logging_config()
+    handler = logging.StreamHandler(stream)
+    for name in configuration["handlers"]["stderr"]["filters"]:
+        handler.addFilter(import_string(configuration["filters"][name]["()"])())
+    log = logging.Logger("django.request")
+    log.addHandler(handler)
+    try:
+        raise PermissionError("no")
+    except PermissionError:
+        log.warning("Forbidden: %s", "/w/northlight/", exc_info=True, extra={"status_code": status})
+
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "Forbidden: /w/northlight/"
+    assert (len(lines) == 1) is is_one_line
 
 
 def test_what_is_no_address_stays_as_it_is() -> None:

@@ -199,6 +199,23 @@ def test_what_has_been_set_up_is_not_set_up_again(tmp_path, monkeypatch):
     assert installed == [packages.DEVELOPMENT_LOCK, packages.PRODUCT_LOCK]
 
 
+@pytest.mark.parametrize("exists", [True, False])
+def test_an_environment_that_lies_elsewhere_is_left_alone_in_words(tmp_path, monkeypatch, exists):
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    for folder in (root, elsewhere):
+        folder.mkdir()
+    for name in (packages.PRODUCT_LOCK, packages.DEVELOPMENT_LOCK):
+        (root / name).write_text("")
+    (root / ".venv").symlink_to(elsewhere if exists else tmp_path / "nowhere")
+    monkeypatch.setattr(packages, "install", lambda *_, **__: pytest.fail("installed into it"))
+
+    with pytest.raises(console.SetupError, match=r"\.venv is a link to .*: set-up changes no environment"):
+        packages.ensure(root, lock=packages.PRODUCT_LOCK)
+
+    assert (root / ".venv").is_symlink()
+    assert elsewhere.is_dir()
+
+
 def test_a_changed_page_is_a_changed_input_of_the_front_end(tmp_path):
     page = tmp_path / "apps" / "web" / "templates" / "web" / "home.html"
     for path in (page, tmp_path / "frontend" / "src" / "app.css", tmp_path / "frontend" / "dist" / "app.css"):

@@ -19,6 +19,7 @@ from apps.campaigns import recoding
 from apps.campaigns.models import Image, Template
 from apps.campaigns.services import images
 from apps.campaigns.views import entrance
+from core import patience
 
 PAGE = 24
 BESIDE = 8
@@ -136,7 +137,8 @@ def remove(request: WorkspaceRequest, image_uuid: UUID) -> HttpResponse:
 def show(request: HttpRequest, name: str) -> HttpResponse:
     """Answer with an image as a file that can be nothing else, to everybody who knows its name."""
     asked = Image.objects.filter(name=name) if _NAME.fullmatch(name) else Image.objects.none()
-    found = asked.values_list("kind", "digest", "data").first()
+    with patience.at_most(patience.DOOR_SECONDS):
+        found = asked.values_list("kind", "digest", "data").first()
     if found is None:
         return HttpResponseNotFound("No such image.\n", content_type="text/plain; charset=utf-8")
     kind, digest, data = found

@@ -18,6 +18,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from apps.tracking import letters
 from apps.tracking.letters import Letter
+from core import patience
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,8 @@ def public(view: Door) -> Door:
         )
         with translation.override(language):
             try:
-                response = _too_large(request) or view(request, *args, **kwargs)
+                with patience.at_most(patience.DOOR_SECONDS):
+                    response = _too_large(request) or view(request, *args, **kwargs)
             except DatabaseError as error:
                 log.warning("A recipient's page has to wait for the database: %s", type(error).__name__)
                 response = away(request)
@@ -71,9 +73,14 @@ def nothing(request: HttpRequest) -> HttpResponse:
     return page(request, "tracking/nothing.html", {}, status=404)
 
 
-def away(request: HttpRequest, *, is_noted: bool = False) -> HttpResponse:
-    """Answer while the database is away."""
-    response = page(request, "tracking/away.html", {"is_noted": is_noted}, status=503)
+def away(request: HttpRequest, *, is_noted: bool = False, token: str = "") -> HttpResponse:
+    """Answer while the database is away.
+
+    Args:
+        is_noted: a wish to stop is on disk.
+        token: one that opens for unsubscribing; the page then has the button, and pressing it is kept.
+    """
+    response = page(request, "tracking/away.html", {"is_noted": is_noted, "token": token}, status=503)
     response["Retry-After"] = str(_RETRY_AFTER_SECONDS)
     return response
 

@@ -23,10 +23,8 @@ def choose(request: HttpRequest, token: str) -> HttpResponse:
         return doors.busy(request)
     try:
         return _page(request, token)
-    except DatabaseError:
-        if request.method == "POST" and unsubscribe.keep(request, token):
-            return doors.away(request, is_noted=True)
-        raise
+    except DatabaseError as error:
+        return unsubscribe.without_database(request, token, error)
 
 
 def _page(request: HttpRequest, token: str) -> HttpResponse:

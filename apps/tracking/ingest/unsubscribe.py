@@ -33,10 +33,17 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
             return doors.nothing(request)
         status = _act(request, letter) if request.method == "POST" else 200
         return doors.page(request, "tracking/unsubscribe.html", context(letter, token), status=status)
-    except DatabaseError:
-        if request.method == "POST" and keep(request, token):
-            return doors.away(request, is_noted=True)
-        raise
+    except DatabaseError as error:
+        return without_database(request, token, error)
+
+
+def without_database(request: HttpRequest, token: str, error: DatabaseError) -> HttpResponse:
+    """Keep a wish to stop; offer to keep one to whoever came to look. The token is opened without the database."""
+    log.warning("A recipient's page has to wait for the database: %s", type(error).__name__)
+    if request.method == "POST" and keep(request, token):
+        return doors.away(request, is_noted=True)
+    is_offered = _wish(request) != UNDO and tokens.open_token("unsubscribe", token) is not None
+    return doors.away(request, token=token if is_offered else "")
 
 
 def context(letter: Letter, token: str) -> dict[str, object]:
