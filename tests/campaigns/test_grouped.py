@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -297,6 +298,64 @@ def test_a_late_yes_among_many_is_heard_by_the_rules_of_late_answers(sending: Se
     assert [one.state for one in letters(campaign)] == ["sent"] * 3
     assert [entry.delivery_id for entry in DeliveryEntry.objects.filter(kind="late_answer")] == [late.delivery_id]
     assert set(Delivery.objects.values_list("token", "ambiguous_count")) == {(2, 0)}
+
+
+def test_results_and_marks_together_do_what_each_does_alone(sending: Sending) -> None:
+    """Also for a late yes among the results, and for a letter that may no longer be marked."""
+    campaign = sending(6)
+    held = begin(campaign)
+    told, asked = held[:3], held[3:]
+    grouped_claims.mark(told)
+    late, held_back = told[0].delivery_id, asked[0]
+    Delivery.objects.filter(pk=late).update(state="unconfirmed", ambiguous_count=1)
+    Suppression.objects.create(
+        workspace_id=held_back.workspace_id,
+        email_hash=Delivery.objects.values_list("email_hash", flat=True).get(pk=held_back.delivery_id),
+        reason="complaint",
+    )
+    results = Results()
+    for result in results_of(told):
+        results.add(result)
+
+    assert results.flush_and_mark(asked) == {one.delivery_id for one in asked[1:]}
+    assert len(results) == 0
+    assert [one.state for one in letters(campaign)] == ["sent"] * 3 + ["sending"] + ["committing"] * 2
+    assert [entry.delivery_id for entry in DeliveryEntry.objects.filter(kind="late_answer")] == [late]
+
+
+def test_one_result_that_cannot_be_written_keeps_no_other_from_being_marked(
+    sending: Sending, tmp_path: Path, settings: Any
+) -> None:
+    settings.SPOOL_DIR = tmp_path
+    campaign = sending(3)
+    held = begin(campaign)
+    grouped_claims.mark(held[:2])
+    results = Results()
+    for result, text in zip(results_of(held[:2]), ("a NUL: \0", "fine"), strict=True):
+        results.add(replace(result, text=text))
+
+    assert results.flush_and_mark(held[2:]) == {held[2].delivery_id}
+    assert [one.state for one in letters(campaign)] == ["committing", "sent", "committing"]
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_nothing_is_marked_while_a_result_waits(sending: Sending, monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign = sending(2)
+    held = begin(campaign)
+    grouped_claims.mark(held[:1])
+    results = Results()
+    results.add(results_of(held)[0])
+
+    def away(*_: Any) -> Any:
+        raise OperationalError("away")
+
+    monkeypatch.setattr(grouped_results, "write_sent_and_mark", away)
+    monkeypatch.setattr(outcomes, "drop_connection", lambda: None)
+    with pytest.raises(OperationalError):
+        results.flush_and_mark(held[1:])
+    assert results.flush_and_mark(held[1:]) == set()
+    assert len(results) == 1
+    assert [one.state for one in letters(campaign)] == ["committing", "sending"]
 
 
 def test_other_outcomes_among_them_are_recorded_each_by_itself(sending: Sending) -> None:

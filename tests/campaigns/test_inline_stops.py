@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -36,16 +37,16 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 def in_the_middle(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object], *, after: int = 20) -> None:
     """Do something once when so many letters have been settled."""
-    settle, seen = inline.Bearer.settle, list[int]()
+    conclude, seen = inline.Bearer._conclude, list[int]()
 
     def settled(bearer: inline.Bearer, some: Any) -> None:
-        settle(bearer, some)
+        conclude(bearer, some)
         was, now = len(seen), len(seen) + len(some)
         seen.extend([0] * len(some))
         if was < after <= now:
             do()
 
-    monkeypatch.setattr(inline.Bearer, "settle", settled)
+    monkeypatch.setattr(inline.Bearer, "_conclude", settled)
 
 
 def most_in_hand() -> int:
@@ -163,14 +164,15 @@ def test_results_outlive_a_database_that_goes_away_in_the_middle(
     sending: Sending, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     campaign = sending(60)
-    write, failures = grouped_results.write_sent, iter([OperationalError("away")] * 3)
+    failures = iter([OperationalError("away")] * 3)
 
-    def away_for_a_while(some: Any) -> Any:
+    def away_for_a_while(write: Callable[..., Any], *some: Any) -> Any:
         for failure in failures:
             raise failure
-        return write(some)
+        return write(*some)
 
-    monkeypatch.setattr(grouped_results, "write_sent", away_for_a_while)
+    for name in ("write_sent", "write_sent_and_mark"):
+        monkeypatch.setattr(grouped_results, name, partial(away_for_a_while, getattr(grouped_results, name)))
     with FaultServer() as server:
         through(server)
         send()
@@ -179,39 +181,47 @@ def test_results_outlive_a_database_that_goes_away_in_the_middle(
     assert states(campaign) == {"sent": 60}
 
 
-def test_no_dot_is_sent_where_the_mark_is_not_certain(sending: Sending, monkeypatch: pytest.MonkeyPatch) -> None:
+MARKING = ((grouped_claims, "mark"), (grouped_results, "write_sent_and_mark"))
+
+
+@pytest.mark.parametrize(("module", "name"), MARKING)
+def test_no_dot_is_sent_where_the_mark_is_not_certain(
+    sending: Sending, monkeypatch: pytest.MonkeyPatch, module: Any, name: str
+) -> None:
     """The database goes away while it marks: whether the markers were committed, nobody knows."""
-    campaign = sending(10)
-    mark = grouped_claims.mark
+    campaign = sending(60)
+    mark = getattr(module, name)
     asked: list[int] = []
 
-    def broken_after_commit(some: Any) -> Any:
+    def broken_after_commit(*some: Any) -> Any:
         asked.append(len(some))
-        marked = mark(some)
+        marked = mark(*some)
         if len(asked) == 1:
             raise OperationalError("server closed the connection unexpectedly")
         return marked
 
-    monkeypatch.setattr(grouped_claims, "mark", broken_after_commit)
+    monkeypatch.setattr(module, name, broken_after_commit)
     with FaultServer() as server:
         through(server)
         send()
 
-        assert len(server.letters) == 10
-    assert states(campaign) == {"sent": 10}
+        assert len(server.letters) == 60
+    assert asked
+    assert states(campaign) == {"sent": 60}
     assert not Delivery.objects.filter(ambiguous_count__gt=0).exists()
 
 
 def test_marks_in_doubt_never_exceed_lines_times_window(sending: Sending, monkeypatch: pytest.MonkeyPatch) -> None:
     sending(200)
-    mark, seen = grouped_claims.mark, list[int]()
+    seen: list[int] = []
 
-    def counted(some: Any) -> Any:
-        marked = mark(some)
+    def counted(mark: Callable[..., Any], *some: Any) -> Any:
+        marked = mark(*some)
         seen.append(Delivery.objects.filter(state="committing").count())
         return marked
 
-    monkeypatch.setattr(grouped_claims, "mark", counted)
+    for module, name in MARKING:
+        monkeypatch.setattr(module, name, partial(counted, getattr(module, name)))
     with FaultServer() as server:
         through(server)
         send()

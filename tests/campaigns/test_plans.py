@@ -149,6 +149,7 @@ def scans_of_groups(campaign: Campaign) -> dict[str, list[str]]:
             "sent many": lambda held=held: grouped_results.write_sent(
                 [outcomes.interpret(one, YES, was_marked=True) for one in held]
             ),
+            "sent and mark many": partial(sent_and_mark, batch_id, account_id),
             "give back many": partial(grouped_claims.give_back, "many"),
             "refuse many": partial(grouped_claims.settle_refused, batch_id),
         }
@@ -156,6 +157,15 @@ def scans_of_groups(campaign: Campaign) -> dict[str, list[str]]:
             found[name] = [*found.get(name, []), *scanned(act)]
         assert len(held) == 50
     return found
+
+
+def sent_and_mark(batch_id: int, account_id: int) -> None:
+    first, second = (grouped_claims.begin(batch_id, account_id, owner="many", count=20) for _ in range(2))
+    grouped_claims.mark(first)
+    results = [outcomes.interpret(one, YES, was_marked=True) for one in first]
+    late, marked = grouped_results.write_sent_and_mark(results, second)
+    assert (late, len(marked)) == ([], 20)
+    grouped_results.write_sent([outcomes.interpret(one, YES, was_marked=True) for one in second])
 
 
 def begin(delivery_id: int, held: list[Claimed]) -> None:

@@ -85,8 +85,12 @@ def mark(letters: Sequence[Claimed]) -> set[int]:
     """Set the marker of many letters in one round trip; return the ids of those whose dot may be sent."""
     if not letters:
         return set()
-    ids, tokens = [one.delivery_id for one in letters], [one.token for one in letters]
-    return {row[0] for row in database.execute_many(MARK_MANY, [ids, tokens, letters[0].owner])}
+    return {row[0] for row in database.execute_many(MARK_MANY, held_columns(letters))}
+
+
+def held_columns(letters: Sequence[Claimed]) -> list[Any]:
+    """Return the values of `MARK_MANY`."""
+    return [[one.delivery_id for one in letters], [one.token for one in letters], letters[0].owner]
 
 
 def give_back(owner: str, ids: Sequence[int] | None = None) -> list[int]:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from django.db import Error
 
-from apps.campaigns.services import outcomes
+from apps.campaigns.services import grouped_claims, outcomes
+from apps.campaigns.services.claims import Claimed
 from apps.campaigns.services.gates import ERASED
 from apps.campaigns.services.outcomes import AFTER_MARK, DATABASE_AWAY, Result
 from apps.campaigns.states import DeliveryState
@@ -29,13 +30,33 @@ RETURNING d.id
 """  # noqa: S608 - a constant
 
 
+# Both at once, in one transaction: no letter is marked while a result waits, nor is a result lost with the marks.
+SENT_AND_MARKED = f"""
+WITH sent AS ({SENT_MANY}), marked AS ({grouped_claims.MARK_MANY})
+SELECT id, true, set_config FROM marked UNION ALL SELECT id, false, NULL FROM sent
+"""  # noqa: S608 - both are constants
+
+
 def write_sent(results: Sequence[Result]) -> list[Result]:
     """Write letters that were taken, in one statement; return those whose row was not found as it was left."""
     if not results:
         return []
-    columns = zip(*((r.delivery_id, r.token, r.stage, r.code, r.enhanced, r.text) for r in results), strict=True)
-    written = {row[0] for row in database.execute_many(SENT_MANY, [list(column) for column in columns])}
+    written = {row[0] for row in database.execute_many(SENT_MANY, _columns(results))}
     return [result for result in results if result.delivery_id not in written]
+
+
+def write_sent_and_mark(results: Sequence[Result], letters: Sequence[Claimed]) -> tuple[list[Result], set[int]]:
+    """Do what `write_sent` and `grouped_claims.mark` do, in one statement; return what both return."""
+    values = [*_columns(results), *grouped_claims.held_columns(letters)]
+    written, marked = set[int](), set[int]()
+    for delivery_id, is_marked, _ in database.execute_many(SENT_AND_MARKED, values):
+        (marked if is_marked else written).add(delivery_id)
+    return [result for result in results if result.delivery_id not in written], marked
+
+
+def _columns(results: Sequence[Result]) -> list[list[object]]:
+    columns = zip(*((r.delivery_id, r.token, r.stage, r.code, r.enhanced, r.text) for r in results), strict=True)
+    return [list(column) for column in columns]
 
 
 def _is_plain(result: Result) -> bool:
@@ -69,6 +90,26 @@ class Results:
             self._next_try = time.monotonic() + _PAUSE
         return not self._waiting
 
+    def flush_and_mark(self, letters: Sequence[Claimed]) -> set[int]:
+        """Write what waits and mark letters; return the ids of the marked. None is marked while a result waits.
+
+        Raises:
+            DATABASE_AWAY: whether the markers were committed is unknown; what waits still does.
+        """
+        if self._waiting and time.monotonic() >= self._next_try and all(map(_is_plain, self._waiting)):
+            try:
+                late, marked = write_sent_and_mark(self._waiting, letters)
+                self._waiting = late
+                self._write_each()
+            except DATABASE_AWAY:
+                self._next_try = time.monotonic() + _PAUSE
+                raise
+            except (Error, UnicodeError):  # nothing was done; which result cannot be written will be found below
+                pass
+            else:
+                return marked
+        return grouped_claims.mark(letters) if self.flush() else set()
+
     def close(self, *, until: float) -> None:
         """Write everything, however long the database takes to come back; what it does not take goes to the spool.
 
@@ -91,6 +132,9 @@ class Results:
         except (Error, UnicodeError):  # one of them cannot be written: which, only each by itself can tell
             late = plain
         self._waiting = [*late, *(result for result in self._waiting if not _is_plain(result))]
+        self._write_each()
+
+    def _write_each(self) -> None:
         while self._waiting:
             self._write_one(self._waiting[0])
             self._waiting.pop(0)

@@ -124,7 +124,8 @@ class Bearer:
         """Begin another slice; none while a result waits for the database."""
         if self._is_over or self._has_stopped or time.monotonic() < self._next_claim or not self._results.flush():
             return False
-        count = min(settings.LIMITS.inline_slice, 2 * room)
+        most = settings.LIMITS.inline_slice
+        count = most if self.settled else min(most, 2 * room)  # few until one has shown that the account carries any
         try:
             letters = grouped_claims.begin(self._batch_id, self._account_id, owner=self._owner, count=count)
         except outcomes.DATABASE_AWAY:
@@ -163,14 +164,13 @@ class Bearer:
         self._hold.hold()
         letters = [_claimed(parcel) for parcel in parcels]
         marked: set[int] = set()
-        if self._results.flush():
-            try:
-                marked = grouped_claims.mark(letters)
-                self._marked |= marked
-            except outcomes.DATABASE_AWAY:
-                # Whether the markers were committed is unknown, but no dot will be sent: the results say so.
-                outcomes.drop_connection()
-                self._marked.update(one.delivery_id for one in letters)
+        try:
+            marked = self._results.flush_and_mark(letters)
+            self._marked |= marked
+        except outcomes.DATABASE_AWAY:
+            # Whether the markers were committed is unknown, but no dot will be sent: the results say so.
+            outcomes.drop_connection()
+            self._marked.update(one.delivery_id for one in letters)
         if len(marked) < len(letters):
             self._put_back()  # what shut the gate for one may have shut it for all: they are asked anew
         return [one.delivery_id in marked for one in letters]
@@ -178,9 +178,29 @@ class Bearer:
     def settle(self, settled: Sequence[engine.Settled]) -> None:
         """Record what became of letters, and do what follows from it."""
         self._hold.hold()
+        self._keep(settled)
+        self._results.flush()
+        self._conclude(settled)
+
+    def exchange(self, settled: Sequence[engine.Settled], parcels: Sequence[Parcel]) -> list[bool]:
+        """Record results and set markers: in one transaction where every letter was taken.
+
+        What follows from any other outcome may shut the gate for those that are to be marked, so it comes before.
+        """
+        if not all(isinstance(outcome, Accepted) for _, outcome, _ in settled):
+            self.settle(settled)
+            return self.mark(parcels)
+        self._hold.hold()
+        self._keep(settled)
+        marks = self.mark(parcels)
+        self._conclude(settled)
+        return marks
+
+    def _keep(self, settled: Sequence[engine.Settled]) -> None:
         for parcel, outcome, was_marked in settled:
             self._results.add(outcomes.interpret(_claimed(parcel), outcome, was_marked=was_marked))
-        self._results.flush()
+
+    def _conclude(self, settled: Sequence[engine.Settled]) -> None:
         self._marked.difference_update(_claimed(parcel).delivery_id for parcel, _, _ in settled)
         self.settled += len(settled)
         self._follow_up([(_claimed(parcel), outcome) for parcel, outcome, _ in settled])

@@ -87,6 +87,11 @@ class Channel:
         """True when it has come to its end, whoever ended it."""
         return self.phase is Phase.CLOSED
 
+    @property
+    def is_coming(self) -> bool:
+        """True while a server is to answer before anything can be done here."""
+        return self.talk is not None and not self.is_closed and not self.talk.room and not self.talk.at_mark
+
     def dial(self) -> None:
         """Begin to connect to the next address; each gets a fair share of the time."""
         until = now() + self._place.caps.connect

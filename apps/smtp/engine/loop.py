@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import selectors
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +23,10 @@ from apps.smtp.replies import BrokenLineError
 
 TICK: Final = 0.05
 """Deadlines are looked at this often, and the bearer is asked this often when nothing happens."""
+LINGER: Final = 0.002
+"""A letter at its mark waits no longer for others, and no longer than half of what marking took lately."""
+_SOON: Final = 0.25
+"""A connection that has taken no letter for so long is not waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class Engine:
         self._is_stopping = False
         self._in_hand = self._opening = self._opened = self._most = 0
         self._look_at_clock_at = 0.0
+        self._mark_took = 0.0
 
     def run(self) -> Report:
         """Carry everything; see `carry_many`."""
@@ -101,6 +106,7 @@ class Engine:
         touched = dict.fromkeys(channel for channel in self._touched if channel.talk and channel.talk.at_mark)
         self._touched = touched
         self._listen(0 if touched else TICK, touched)
+        self._gather(touched)
         moment = now()
         if moment >= self._look_at_clock_at:
             self._look_at_clock(moment, touched)
@@ -112,7 +118,9 @@ class Engine:
         self._tend(touched)
         self._take_back()
         self._open_more()
-        self._settle()
+        if not any(channel.talk and channel.talk.at_mark for channel in self._touched):
+            self._settle()  # else with the next marks, at once
+        self._fetch_ahead()
         return self._in_hand > 0 or (self._may_begin() and not self._bearer.is_exhausted)
 
     def _may_begin(self) -> bool:
@@ -129,6 +137,17 @@ class Engine:
             channel: Channel = key.data
             channel.handle(events)
             touched[channel] = None
+
+    def _gather(self, touched: dict[Channel, None]) -> None:
+        """Let what is known wait a moment for what is about to come: a visit to the bearer costs the same for many."""
+        moment = now()
+        until = moment + min(LINGER, self._mark_took / 2)
+        coming = [channel for channel in self._channels if channel.is_coming and moment - channel.used_at < _SOON]
+        while coming and not (self._upcoming and self._hungry) and (left := until - now()) > 0:
+            if not self._desk.finished and not any(channel.talk and channel.talk.at_mark for channel in touched):
+                return
+            self._listen(left, touched)
+            coming = [channel for channel in coming if channel.is_coming]
 
     def _look_at_clock(self, moment: float, touched: dict[Channel, None]) -> None:
         self._look_at_clock_at = moment + TICK
@@ -196,9 +215,20 @@ class Engine:
         if not self._channels:
             room = 1  # one letter shows whether the account carries any
         if (missing := room - len(self._upcoming)) > 0:
-            parcels = self._bearer.next(missing)
-            self._in_hand += len(parcels)
-            self._upcoming.extend(Letter(parcel) for parcel in parcels)
+            self._take(missing)
+
+    def _fetch_ahead(self) -> None:
+        """Have the bearer make the next letters while the servers think about those in hand."""
+        if not self._may_begin() or self._bearer.is_exhausted:
+            return
+        busy = sum(1 for channel in self._channels if channel.talk and channel.talk.answered and not channel.talk.room)
+        if (missing := busy - len(self._upcoming)) > 0:
+            self._take(missing)
+
+    def _take(self, count: int) -> None:
+        parcels = self._bearer.next(count)
+        self._in_hand += len(parcels)
+        self._upcoming.extend(Letter(parcel) for parcel in parcels)
 
     def _feed(self, touched: dict[Channel, None]) -> None:
         """Give the letters to the connections that have room."""
@@ -227,14 +257,11 @@ class Engine:
         ready = [(channel, letter) for channel, letter in ready if self._has_time(channel, letter)]
         if not ready:
             return
-        self._settle()  # before new marks, or a killed process would leave two windows of letters in doubt
         for _, letter in ready:
             self._desk.in_doubt[id(letter)] = letter
         # Counted from before the mark: a pause inside it, after its commit, is as dangerous as one behind it.
         asked_at = boot_clock()
-        for (_, letter), is_marked in zip(
-            ready, self._bearer.mark([letter.parcel for _, letter in ready]), strict=True
-        ):
+        for (_, letter), is_marked in zip(ready, self._exchange([letter.parcel for _, letter in ready]), strict=True):
             letter.is_marked = is_marked
         self._listen(0, touched)
         for channel, letter in ready:
@@ -242,6 +269,17 @@ class Engine:
         for channel in dict.fromkeys(channel for channel, _ in ready):
             if channel in self._channels:
                 channel.flush()
+
+    def _exchange(self, parcels: list[Parcel]) -> Sequence[bool]:
+        """Hand over what is known and ask for marks; were it known later, two windows of letters would be in doubt."""
+        began, finished = now(), self._desk.finished
+        marks = self._bearer.exchange(finished, parcels) if finished else self._bearer.mark(parcels)
+        self._in_hand -= len(finished)
+        self._desk.finished = []
+        took = now() - began
+        self._mark_took += (took - self._mark_took) / 4
+        self._growth.waited(took)  # which more letters at once would share
+        return marks
 
     def _has_time(self, channel: Channel, letter: Letter) -> bool:
         if letter.limits.leaves_time_for_reply():

@@ -40,6 +40,9 @@ class Bearer(Protocol):
     def settle(self, settled: Sequence[Settled]) -> None:
         """Record what happened; each letter comes exactly once."""
 
+    def exchange(self, settled: Sequence[Settled], parcels: Sequence[Parcel]) -> Sequence[bool]:
+        """Settle those and mark these, at once or one after the other; never the marks before the results."""
+
     def should_stop(self) -> bool:
         """Return whether no further letter may begin and those without a mark are to be given back."""
 

@@ -45,6 +45,10 @@ class ListBearer:
         assert settled
         self.settled += settled
 
+    def exchange(self, settled: Sequence[Settled], parcels: Sequence[Parcel]) -> Sequence[bool]:
+        self.settle(settled)
+        return self.mark(parcels)
+
     def should_stop(self) -> bool:
         return self.stop_after is not None and len(self.settled) >= self.stop_after
 

@@ -221,6 +221,30 @@ class TestTheMark:
         assert any("BDAT" in command for command in server.commands) == (window > 1)
 
     @WAYS
+    def test_what_was_answered_is_never_settled_later_than_the_next_mark(
+        self, extensions: tuple[str, ...], window: int
+    ) -> None:
+        with FaultServer(extensions=extensions) as server:
+            bearer = ListBearer(letters(60))
+            engine = engine_for(
+                to(server), bearer, connections=4, window=window, begin_until=now() + 30, budget=budget, caps=PATIENT
+            )
+            waiting: list[int] = []
+
+            def mark(parcels: Sequence[Parcel]) -> Sequence[bool]:
+                told = {parcel.key for parcel, _, _ in bearer.settled}
+                waiting.append(sum(1 for parcel, _, _ in engine.finished if parcel.key not in told))
+                return [True] * len(parcels)
+
+            bearer.answer = mark
+            engine.run()
+
+        bearer.check_against(server)
+        assert len(bearer.settled) == 60
+        assert set(waiting) == {0}
+        assert engine.finished == []
+
+    @WAYS
     def test_followed_by_a_stall_means_no_last_word(
         self, extensions: tuple[str, ...], window: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
