@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from django.db import Error
 
-from apps.campaigns.services import outcomes
+from apps.campaigns.services import outcomes, spool
 from apps.campaigns.services.gates import ERASED
 from apps.campaigns.services.outcomes import AFTER_MARK, DATABASE_AWAY, Result
 from apps.campaigns.states import DeliveryState
@@ -69,17 +70,24 @@ class Results:
             self._next_try = time.monotonic() + _PAUSE
         return not self._waiting
 
-    def close(self, *, until: float) -> None:
-        """Write everything, however long the database takes to come back; what it does not take goes to the spool.
+    def close(self, *, until: float) -> bool:
+        """Write everything, however long the database takes to come back; return whether it did.
 
         Args:
-            until: `time.monotonic()` at which waiting ends.
+            until: `time.monotonic()` at which waiting ends: what is left then goes to the spool at once and together,
+                for each further try could cost a whole connect timeout, and the hard limit is near.
         """
+        pause = _PAUSE
         while self._waiting:
-            outcomes.record(self._waiting[0], until=until)
-            self._waiting.pop(0)
+            if time.monotonic() >= until:
+                spool.append(*(asdict(result) for result in self._waiting))
+                self._waiting.clear()
+                return False
             self._next_try = 0.0
-            self.flush()
+            if not self.flush():
+                time.sleep(max(0.0, min(pause, until - time.monotonic())))
+                pause = min(pause * 2, 2.0)
+        return True
 
     def _write(self) -> None:
         """Write all in one pass; each leaves the list only when it is written, so that a break repeats no more."""
