@@ -116,8 +116,8 @@ DATABASES: dict[str, Any] = {
         env.database_url or "postgresql:///vashsender", conn_max_age=600, conn_health_checks=False
     )
 }
-# A server that vanishes without a word is noticed within seconds: results wait in memory, and a hard limit is near. What
-# the URL says goes first; over a Unix socket the times mean nothing.
+# A server that vanishes without a word is noticed within seconds: results wait in memory, and a hard limit is near.
+# What the URL says goes first; over a Unix socket the times mean nothing.
 DATABASES["default"]["OPTIONS"] = {
     "connect_timeout": 5,
     "application_name": "vashsender",

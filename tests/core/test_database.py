@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -126,7 +131,7 @@ def test_celery_leaves_the_connection_to_us() -> None:
     [
         ("", {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives": 1}),
         ("?sslmode=require", {"sslmode": "require", "tcp_user_timeout": 10_000}),
-        ("?connect_timeout=2&tcp_user_timeout=4000", {"connect_timeout": "2", "tcp_user_timeout": "4000"}),
+        ("?connect_timeout=2&tcp_user_timeout=4000", {"connect_timeout": 2, "tcp_user_timeout": 4000}),
     ],
 )
 def test_a_silent_server_is_noticed_and_what_the_url_says_goes_first(query: str, expected: dict[str, Any]) -> None:
