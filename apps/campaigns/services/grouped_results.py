@@ -16,16 +16,17 @@ from core import database
 
 _PAUSE = 0.2
 
-# What `outcomes.write` does to a marked letter that the server took. One that the reaper has moved meanwhile is not
-# found, and `outcomes.write` hears it as a late answer.
+# What `outcomes.write` does to a marked letter that the server took. One that the reaper has moved meanwhile, or whose
+# number is another letter's after a fail-over, is not found, and `outcomes.write` hears it as a late answer.
 SENT_MANY = f"""
 UPDATE campaigns_delivery d
 SET state = 'sent', reason = '', token = d.token + 1, owner = '', lease_until = NULL, attempt_deadline = NULL,
     rung_at = NULL, moved_at = now(), sent_at = now(), last_stage = told.stage, last_code = told.code,
     last_enhanced = told.enhanced, last_text = CASE WHEN {ERASED} THEN '' ELSE told.text END, failure = ''
-FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::int[], %s::text[], %s::text[])
-  AS told (id, token, stage, code, enhanced, text)
+FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::text[], %s::int[], %s::text[], %s::text[])
+  AS told (id, token, message_id, stage, code, enhanced, text)
 WHERE d.id = told.id AND d.token = told.token AND d.state = 'committing'
+  AND (told.message_id = '' OR d.message_id = told.message_id)
 RETURNING d.id
 """  # noqa: S608 - a constant
 
@@ -34,7 +35,8 @@ def write_sent(results: Sequence[Result]) -> list[Result]:
     """Write letters that were taken, in one statement; return those whose row was not found as it was left."""
     if not results:
         return []
-    columns = zip(*((r.delivery_id, r.token, r.stage, r.code, r.enhanced, r.text) for r in results), strict=True)
+    rows = ((r.delivery_id, r.token, r.message_id, r.stage, r.code, r.enhanced, r.text) for r in results)
+    columns = zip(*rows, strict=True)
     written = {row[0] for row in database.execute_many(SENT_MANY, [list(column) for column in columns])}
     return [result for result in results if result.delivery_id not in written]
 
