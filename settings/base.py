@@ -116,12 +116,18 @@ DATABASES: dict[str, Any] = {
         env.database_url or "postgresql:///vashsender", conn_max_age=600, conn_health_checks=False
     )
 }
-DATABASES["default"].setdefault("OPTIONS", {}).update(
-    {
-        "connect_timeout": 5,
-        "application_name": "vashsender",
-    }
-)
+# A server that vanishes without a word is noticed within seconds: results wait in memory, and a hard limit is near.
+# What the URL says goes first; over a Unix socket the times mean nothing.
+DATABASES["default"]["OPTIONS"] = {
+    "connect_timeout": 5,
+    "application_name": "vashsender",
+    "tcp_user_timeout": 10_000,
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    **DATABASES["default"].get("OPTIONS", {}),
+}
 # Only `core.database.execute` prepares statements; off behind a pooler that does not know them.
 PREPARED_STATEMENTS: bool = env.vashsender_prepared_statements
 

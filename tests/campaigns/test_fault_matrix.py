@@ -64,7 +64,7 @@ def relay(campaign: Campaign, stage: str, action: str) -> Iterator[FaultServer]:
 def shorten(stage: str, action: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give both modes short deadlines at the stage that waits."""
     capped = {"connect": "banner"}.get(stage, stage)
-    real, real_many = post_office.carry, engine.carry_many
+    real, real_many = post_office.carry, engine.engine_for
     caps = StageCaps(**{capped: SHORT}) if action in WAITING and stage not in ("dot", "quit") else StageCaps()
 
     def brief(budget: Budget) -> Budget:
@@ -75,12 +75,12 @@ def shorten(stage: str, action: str, monkeypatch: pytest.MonkeyPatch) -> None:
         config = dataclasses.replace(config, verify_tls=False)
         return real(config, envelope, budget=brief(budget), mark=mark, caps=caps)
 
-    def short_many(config, bearer, *, budget, **more):  # type: ignore[no-untyped-def]  # as engine.carry_many
+    def short_many(config, bearer, *, budget, **more):  # type: ignore[no-untyped-def]  # as engine.engine_for
         config = dataclasses.replace(config, verify_tls=False)
         return real_many(config, bearer, budget=lambda: brief(budget()), caps=caps, **more)
 
     monkeypatch.setattr(dispatch.post_office, "carry", short)
-    monkeypatch.setattr(inline.engine, "carry_many", short_many)
+    monkeypatch.setattr(inline.engine, "engine_for", short_many)
 
 
 @pytest.mark.parametrize("action", ACTIONS)

@@ -19,12 +19,13 @@ from apps.campaigns.services.claims import Claimed
 from apps.campaigns.services.grouped_results import Results
 from apps.contacts.models import Contact, Subscription, Suppression
 from apps.smtp.models import Throttle, Transport
-from apps.smtp.outcome import Accepted, Deferred, FailureClass, Reply, Stage
+from apps.smtp.outcome import Accepted, Deferred, FailureClass, Rejected, Reply, Stage, Withheld
 from core.models import InstanceEpoch
 from tests.campaigns.conftest import letters
 
 Sending = Callable[..., Campaign]
 OK = Accepted(Reply(250, "2.0.0", "queued as 1"))
+NO = Rejected(Stage.RCPT, Reply(550, "5.1.1", "no such user"), FailureClass.PERM_RECIPIENT)
 LATER = Deferred(Stage.RCPT, Reply(451, "4.7.1", "later"), FailureClass.TRANSIENT_RECIPIENT, counted=True)
 
 
@@ -233,6 +234,25 @@ def test_one_heartbeat_renews_all_letters_of_a_process(sending: Sending) -> None
     assert claims.renew_leases("w1") == 4
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_heartbeat_waits_for_no_letter_that_is_being_moved(sending: Sending) -> None:
+    """It holds the others meanwhile, and what moves them takes them in another order."""
+    campaign = sending(3)
+    first, *_ = begin(campaign)
+    other = connection.copy()
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM campaigns_delivery WHERE id = %s FOR UPDATE", [first.delivery_id])
+        with transaction.atomic():
+            sql("SET LOCAL lock_timeout = '10s'")
+            assert claims.renew_leases("w1") == 2
+    finally:
+        other.rollback()
+        other.close()
+    assert claims.renew_leases("w1") == 3
+
+
 def test_a_batchs_letters_that_may_not_go_are_closed_with_their_reasons(sending: Sending) -> None:
     campaign = sending(4)
     one, two, three, _ = letters(campaign)
@@ -356,6 +376,34 @@ def test_nothing_is_marked_while_a_result_waits(sending: Sending, monkeypatch: p
     assert results.flush_and_mark(held[1:]) == set()
     assert len(results) == 1
     assert [one.state for one in letters(campaign)] == ["committing", "sending"]
+
+
+def test_a_yes_is_not_written_to_a_row_that_is_another_letters_after_a_fail_over(sending: Sending) -> None:
+    campaign = sending(2)
+    held = begin(campaign)
+    grouped_claims.mark(held)
+    many, single = results_of(held)
+    sql("UPDATE campaigns_delivery SET message_id = '<other' || id || '@example.com>', owner = 'w2'")
+
+    assert grouped_results.write_sent([many]) == [many]
+    assert [outcomes.write(many), outcomes.write(single)] == [False, False]
+    assert [one.state for one in letters(campaign)] == ["committing"] * 2
+
+
+@pytest.mark.parametrize("outcome", [LATER, NO, Withheld("refused", marked=False)])
+def test_an_objection_before_the_dot_counts_though_the_marker_was_committed_unheard(
+    sending: Sending, outcome: Any
+) -> None:
+    """The database went away while the marker was set, and the server objected meanwhile: nothing was sent."""
+    campaign = sending(1)
+    held = begin(campaign)
+    grouped_claims.mark(held)
+
+    assert outcomes.write(outcomes.interpret(held[0], outcome, was_marked=False)) is True
+
+    (letter,) = letters(campaign)
+    assert letter.state == ("failed" if outcome is NO else "queued")
+    assert letter.ambiguous_count == 0
 
 
 def test_other_outcomes_among_them_are_recorded_each_by_itself(sending: Sending) -> None:

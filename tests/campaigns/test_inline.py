@@ -159,6 +159,7 @@ def test_a_letter_that_cannot_be_signed_waits_and_costs_no_try(
     sending: Sending, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     campaign = sending(3)
+    Batch.objects.update(rung_at=Now())
     compose, bad = inline.composing.compose, letters(campaign)[1].pk
 
     def unsigned(claimed: Any) -> Any:
@@ -171,8 +172,10 @@ def test_a_letter_that_cannot_be_signed_waits_and_costs_no_try(
         through(server)
         send()
 
-        assert len(server.letters) == 2
-    assert [one.state for one in letters(campaign)] == ["sent", "queued", "sent"]
+        assert len(server.letters) == 1
+    # The next one could not be signed either: it stays unbegun, and the batch waits for the sweep.
+    assert [(one.state, one.attempts) for one in letters(campaign)] == [("sent", 1), ("queued", 1), ("queued", 0)]
+    assert not Batch.objects.filter(rung_at=None).exists()
     assert (letters(campaign)[1].reason, letters(campaign)[1].counted_tries) == ("account", 0)
 
 

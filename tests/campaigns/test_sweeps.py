@@ -64,6 +64,24 @@ def test_an_ended_lease_before_the_marker_goes_back(sending: Sending) -> None:
     assert claims.mark(claimed) is False
 
 
+def test_after_an_outage_the_living_may_renew_their_leases_first(sending: Sending, settings: Any) -> None:
+    """Nobody could renew while the database was away: an ended lease says nothing about its holder then."""
+    limits = settings.LIMITS
+    campaign = sending(1)
+    swept()
+    assert claims.begin(letters(campaign)[0].pk, owner="living")
+    sql("UPDATE campaigns_delivery SET lease_until = now() - interval '1 second'")
+    sql(f"UPDATE core_pulse SET at = now() - interval '{limits.lease} seconds' WHERE name = 'sweep'")
+
+    assert [swept().requeued, swept().requeued] == [0, 0]
+    assert claims.renew_leases("living") == 1
+
+    sql("UPDATE campaigns_delivery SET lease_until = now() - interval '1 second'")
+    sql(f"UPDATE core_pulse SET at = now() - interval '{limits.heartbeat} seconds' WHERE name = 'sweep_resumed'")
+    assert swept().requeued == 1
+    assert letters(campaign)[0].crash_count == 1
+
+
 def test_the_third_crash_fails_that_letter_only(sending: Sending) -> None:
     poison, other = letters(sending(2))
     sql(f"UPDATE campaigns_delivery SET crash_count = 2 WHERE id = {poison.pk}")

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -119,3 +124,21 @@ def test_celery_leaves_the_connection_to_us() -> None:
     from celery.fixups.django import DjangoWorkerFixup
 
     assert DjangoWorkerFixup(app).db_reuse_max > 10**9
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives": 1}),
+        ("?sslmode=require", {"sslmode": "require", "tcp_user_timeout": 10_000}),
+        ("?connect_timeout=2&tcp_user_timeout=4000", {"connect_timeout": 2, "tcp_user_timeout": 4000}),
+    ],
+)
+def test_a_silent_server_is_noticed_and_what_the_url_says_goes_first(query: str, expected: dict[str, Any]) -> None:
+    asked = "import json\nfrom settings import base\nprint(json.dumps(base.DATABASES['default']['OPTIONS']))"
+    environment = {**os.environ, "DATABASE_URL": f"postgresql://v@db.example.com/v{query}"}
+    made = subprocess.run([sys.executable, "-c", asked], env=environment, capture_output=True, text=True, check=True)
+
+    options = json.loads(made.stdout)
+
+    assert {name: options[name] for name in expected} == expected

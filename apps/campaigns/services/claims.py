@@ -194,12 +194,19 @@ def unring(delivery_id: int) -> None:
 
 
 def renew_leases(owner: str) -> int:
-    """Extend the leases of one process, never beyond the attempt's deadline; return how many it holds."""
+    """Extend the leases of one process, never beyond the attempt's deadline; return how many were extended.
+
+    A letter that is being moved in this moment is left out: waiting for it while holding others could lock up with the
+    statement that marks many of them, and the next round extends it if it is still held.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
-            """UPDATE campaigns_delivery
-               SET lease_until = least(now() + %s * interval '1 second', attempt_deadline)
-               WHERE owner = %s AND state IN ('leased', 'sending') AND lease_until < attempt_deadline""",
-            [settings.LIMITS.lease, owner],
+            """WITH held AS (SELECT id FROM campaigns_delivery
+                             WHERE owner = %s AND state IN ('leased', 'sending') AND lease_until < attempt_deadline
+                             ORDER BY id FOR UPDATE SKIP LOCKED)
+               UPDATE campaigns_delivery d
+               SET lease_until = least(now() + %s * interval '1 second', d.attempt_deadline)
+               FROM held WHERE d.id = held.id""",
+            [owner, settings.LIMITS.lease],
         )
         return int(cursor.rowcount)

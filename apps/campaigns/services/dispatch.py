@@ -93,10 +93,10 @@ def send_batch(batch_id: int, *, started: float | None = None) -> int:
     if settings.DELIVERY != "inline":
         return rung
     carried = inline.carry(batch_id, started=time.monotonic() if started is None else started)
-    campaign_id = batching.unring(batch_id, has_moved=carried > 0 or worker.is_draining())
+    campaign_id = batching.unring(batch_id, has_moved=carried.has_moved or worker.is_draining())
     if campaign_id and not worker.is_draining():
         ring_batches(campaign_id)
-    return rung + carried
+    return rung + carried.settled
 
 
 def _ring(admitted: list[int]) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from django.db import Error
 
-from apps.campaigns.services import grouped_claims, outcomes
+from apps.campaigns.services import grouped_claims, outcomes, spool
 from apps.campaigns.services.claims import Claimed
 from apps.campaigns.services.gates import ERASED
 from apps.campaigns.services.outcomes import AFTER_MARK, DATABASE_AWAY, Result
@@ -16,16 +17,17 @@ from core import database
 
 _PAUSE = 0.2
 
-# What `outcomes.write` does to a marked letter that the server took. One that the reaper has moved meanwhile is not
-# found, and `outcomes.write` hears it as a late answer.
+# What `outcomes.write` does to a marked letter that the server took. One that the reaper has moved meanwhile, or whose
+# number is another letter's after a fail-over, is not found, and `outcomes.write` hears it as a late answer.
 SENT_MANY = f"""
 UPDATE campaigns_delivery d
 SET state = 'sent', reason = '', token = d.token + 1, owner = '', lease_until = NULL, attempt_deadline = NULL,
     rung_at = NULL, moved_at = now(), sent_at = now(), last_stage = told.stage, last_code = told.code,
     last_enhanced = told.enhanced, last_text = CASE WHEN {ERASED} THEN '' ELSE told.text END, failure = ''
-FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::int[], %s::text[], %s::text[])
-  AS told (id, token, stage, code, enhanced, text)
+FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::text[], %s::int[], %s::text[], %s::text[])
+  AS told (id, token, message_id, stage, code, enhanced, text)
 WHERE d.id = told.id AND d.token = told.token AND d.state = 'committing'
+  AND (told.message_id = '' OR d.message_id = told.message_id)
 RETURNING d.id
 """  # noqa: S608 - a constant
 
@@ -55,7 +57,8 @@ def write_sent_and_mark(results: Sequence[Result], letters: Sequence[Claimed]) -
 
 
 def _columns(results: Sequence[Result]) -> list[list[object]]:
-    columns = zip(*((r.delivery_id, r.token, r.stage, r.code, r.enhanced, r.text) for r in results), strict=True)
+    rows = ((r.delivery_id, r.token, r.message_id, r.stage, r.code, r.enhanced, r.text) for r in results)
+    columns = zip(*rows, strict=True)
     return [list(column) for column in columns]
 
 
@@ -110,17 +113,24 @@ class Results:
                 return marked
         return grouped_claims.mark(letters) if self.flush() else set()
 
-    def close(self, *, until: float) -> None:
-        """Write everything, however long the database takes to come back; what it does not take goes to the spool.
+    def close(self, *, until: float) -> bool:
+        """Write everything, however long the database takes to come back; return whether it did.
 
         Args:
-            until: `time.monotonic()` at which waiting ends.
+            until: `time.monotonic()` at which waiting ends: what is left then goes to the spool at once and together,
+                for each further try could cost a whole connect timeout, and the hard limit is near.
         """
+        pause = _PAUSE
         while self._waiting:
-            outcomes.record(self._waiting[0], until=until)
-            self._waiting.pop(0)
+            if time.monotonic() >= until:
+                spool.append(*(asdict(result) for result in self._waiting))
+                self._waiting.clear()
+                return False
             self._next_try = 0.0
-            self.flush()
+            if not self.flush():
+                time.sleep(max(0.0, min(pause, until - time.monotonic())))
+                pause = min(pause * 2, 2.0)
+        return True
 
     def _write(self) -> None:
         """Write all in one pass; each leaves the list only when it is written, so that a break repeats no more."""

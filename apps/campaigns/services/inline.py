@@ -7,11 +7,14 @@ import signal
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from django.conf import settings
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import Error
 
 from apps.campaigns.rendering import RenderError
-from apps.campaigns.services import batching, composing, follow_ups, grouped_claims, outcomes
+from apps.campaigns.services import batching, composing, follow_ups, grouped_claims, outcomes, spool
 from apps.campaigns.services.claims import Claimed
 from apps.campaigns.services.grouped_results import Results
 from apps.smtp import engine
@@ -19,7 +22,7 @@ from apps.smtp.budget import Budget
 from apps.smtp.config import TransportConfig
 from apps.smtp.engine import Parcel
 from apps.smtp.envelope import InvalidEnvelopeError
-from apps.smtp.outcome import Accepted, Deferred, FailureClass, Outcome, Stage
+from apps.smtp.outcome import Accepted, Deferred, FailureClass, Outcome, Stage, Unknown, Withheld
 from apps.smtp.pool import connections
 from apps.smtp.services import breaker, configs
 from core import jobs, worker
@@ -30,8 +33,20 @@ log = logging.getLogger(__name__)
 _AWAY_PAUSE = 0.5
 
 
-def carry(batch_id: int, *, started: float) -> int:
-    """Carry the due letters of a batch that may be carried inline; return how many were settled.
+# What composing may raise over one letter's fields or content, because of a bug; anything else ends the batch.
+_BUGS = (Error, ObjectDoesNotExist, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """How many letters of a batch were settled, and whether another batch may be rung at once."""
+
+    settled: int
+    has_moved: bool
+
+
+def carry(batch_id: int, *, started: float) -> Carried:
+    """Carry the due letters of a batch that may be carried inline.
 
     What is not settled in time is in the queue again at the end, and so is what the soft limit or a stop cuts short.
 
@@ -39,7 +54,8 @@ def carry(batch_id: int, *, started: float) -> int:
         started: `time.monotonic()` when the task began; all deadlines follow from it.
     """
     limits = settings.LIMITS
-    settled = grouped_claims.settle_refused(batch_id)
+    grouped_claims.give_back(worker.owner())  # this process has nothing in hand: what is left was cut short before
+    moved = settled = grouped_claims.settle_refused(batch_id)
     for account_id in grouped_claims.accounts(batch_id):
         try:
             config = configs.config_of(account_id)
@@ -47,17 +63,25 @@ def carry(batch_id: int, *, started: float) -> int:
             jobs.ring_now(batching.SINGLE, [(one,) for one in batching.admit(batch_id, all_alone=True)])
             continue
         bearer = Bearer(batch_id, account_id, begin_until=started + limits.batch.soft - limits.inline_begin_margin)
-        is_whole = False
-        try:
-            _run(config, bearer, started=started)
-            is_whole = True
-        finally:
-            bearer.close(until=started + limits.batch.hard - limits.record_margin, is_whole=is_whole)
+        _run(_engine(config, bearer, started=started), bearer, until=started + limits.batch.hard - limits.record_margin)
         settled += bearer.settled
-    return settled
+        moved += 0 if bearer.has_trouble else bearer.settled
+    return Carried(settled, has_moved=moved > 0)
 
 
-def _run(config: TransportConfig, bearer: Bearer, *, started: float) -> None:
+def _run(run: engine.Engine, bearer: Bearer, *, until: float) -> None:
+    is_whole = False
+    try:
+        run.run()
+        is_whole = True
+    finally:
+        try:
+            bearer.hold()  # during a warm shutdown the soft limit strikes twice
+        finally:
+            bearer.close(until=until, is_whole=is_whole, finished=run.finished, in_doubt=run.in_doubt)
+
+
+def _engine(config: TransportConfig, bearer: Bearer, *, started: float) -> engine.Engine:
     limits = settings.LIMITS
 
     def budget() -> Budget:
@@ -70,7 +94,7 @@ def _run(config: TransportConfig, bearer: Bearer, *, started: float) -> None:
             stall_limit=limits.mark_to_dot,
         )
 
-    engine.carry_many(
+    return engine.engine_for(
         config,
         bearer,
         connections=min(limits.inline_connections, config.max_connections),
@@ -90,12 +114,13 @@ class Bearer:
     def __init__(self, batch_id: int, account_id: int, *, begin_until: float) -> None:
         self.begin_until = begin_until
         self.settled = 0
+        self.has_trouble = False  # nothing can be composed for this account now
         self._batch_id, self._account_id = batch_id, account_id
         self._owner = worker.owner()
         self._hold = worker.SoftLimitHold()
         self._results = Results()
         self._waiting: deque[Claimed] = deque()
-        self._marked: set[int] = set()  # or perhaps: the database went away while it was asked
+        self._marked: dict[int, Claimed] = {}  # or perhaps: the database went away while it was asked
         self._is_over = self._has_stopped = self._account_has_failed = False
         self._next_claim = 0.0
 
@@ -110,12 +135,14 @@ class Bearer:
 
     def next(self, room: int) -> list[Parcel]:
         """Return up to so many letters, composed; what cannot be composed is settled here."""
-        if self.should_stop() or time.monotonic() >= self.begin_until:
-            self._is_over = True
-            self._put_back()
-            return []
         parcels: list[Parcel] = []
-        while len(parcels) < room and (self._waiting or self._claim(room)):
+        while len(parcels) < room:
+            if self.has_trouble or self.should_stop() or time.monotonic() >= self.begin_until:
+                self._is_over = True
+                self._put_back()
+                break
+            if not self._waiting and not self._claim(room):
+                break
             if parcel := self._composed(self._waiting.popleft()):
                 parcels.append(parcel)
         return parcels
@@ -140,20 +167,28 @@ class Bearer:
         try:
             return Parcel(claimed, composing.compose(claimed))
         except (RenderError, InvalidEnvelopeError) as error:
-            self._fail(claimed, error)
+            self._fail(claimed, code=error.code, text=error.message)
         except outcomes.DATABASE_AWAY:
             outcomes.drop_connection()
             self._results.add(outcomes.unsent(claimed))
-        except EspError as error:  # it cannot be signed, or its account not be used: no fault of the letter's
-            refused = Deferred(Stage.CONNECT, None, FailureClass.ACCOUNT, counted=False, reason=error.code)
+        except (EspError, OSError) as error:  # it cannot be signed, or its account not be used: nor can the next one
+            self.has_trouble = True
+            code = error.code if isinstance(error, EspError) else type(error).__name__
+            log.error("Batch %d is left: its letters cannot be composed (%s)", self._batch_id, code)
+            refused = Deferred(Stage.CONNECT, None, FailureClass.ACCOUNT, counted=False, reason=code)
             self._results.add(outcomes.interpret(claimed, refused, was_marked=False))
-            self.settled += 1
+        except _BUGS as error:
+            kind = spool.kind_of(error)  # its words may quote the person
+            log.critical("Delivery %d could not be composed (%s)", claimed.delivery_id, kind)
+            if isinstance(error, Error):
+                outcomes.drop_connection()
+            self._fail(claimed, code="bug", text=kind)
         return None
 
-    def _fail(self, claimed: Claimed, error: EspError) -> None:
+    def _fail(self, claimed: Claimed, *, code: str, text: str) -> None:
         self.settled += 1
         try:
-            outcomes.fail_unrendered(claimed, code=error.code, text=error.message)
+            outcomes.fail_unrendered(claimed, code=code, text=text)
             self._has_stopped |= follow_ups.look_at_campaign(claimed, FailureClass.RENDER, is_final=True)
         except outcomes.DATABASE_AWAY:
             outcomes.drop_connection()
@@ -161,24 +196,27 @@ class Bearer:
 
     def mark(self, parcels: Sequence[Parcel]) -> list[bool]:
         """Set the markers in one statement; none while a result waits, so that the letters in doubt stay few."""
-        self._hold.hold()
+        self.hold()
         letters = [_claimed(parcel) for parcel in parcels]
-        marked: set[int] = set()
+        marked = set[int]()
+        self._marked.update((one.delivery_id, one) for one in letters)
         try:
             marked = self._results.flush_and_mark(letters)
-            self._marked |= marked
         except outcomes.DATABASE_AWAY:
             # Whether the markers were committed is unknown, but no dot will be sent: the results say so.
             outcomes.drop_connection()
-            self._marked.update(one.delivery_id for one in letters)
+        else:
+            for one in letters:
+                if one.delivery_id not in marked:
+                    del self._marked[one.delivery_id]
         if len(marked) < len(letters):
             self._put_back()  # what shut the gate for one may have shut it for all: they are asked anew
         return [one.delivery_id in marked for one in letters]
 
     def settle(self, settled: Sequence[engine.Settled]) -> None:
         """Record what became of letters, and do what follows from it."""
-        self._hold.hold()
-        self._keep(settled)
+        self.hold()
+        self._add(settled)
         self._results.flush()
         self._conclude(settled)
 
@@ -190,18 +228,19 @@ class Bearer:
         if not all(isinstance(outcome, Accepted) for _, outcome, _ in settled):
             self.settle(settled)
             return self.mark(parcels)
-        self._hold.hold()
-        self._keep(settled)
+        self.hold()
+        self._add(settled)
         marks = self.mark(parcels)
         self._conclude(settled)
         return marks
 
-    def _keep(self, settled: Sequence[engine.Settled]) -> None:
+    def _add(self, settled: Sequence[engine.Settled]) -> None:
         for parcel, outcome, was_marked in settled:
             self._results.add(outcomes.interpret(_claimed(parcel), outcome, was_marked=was_marked))
 
     def _conclude(self, settled: Sequence[engine.Settled]) -> None:
-        self._marked.difference_update(_claimed(parcel).delivery_id for parcel, _, _ in settled)
+        for parcel, _, _ in settled:
+            self._marked.pop(_claimed(parcel).delivery_id, None)
         self.settled += len(settled)
         self._follow_up([(_claimed(parcel), outcome) for parcel, outcome, _ in settled])
         if not self._marked and not self._results:
@@ -219,9 +258,11 @@ class Bearer:
             if accepted and had_failures:
                 breaker.heal(self._account_id)
                 self._account_has_failed = False
-        except outcomes.DATABASE_AWAY:
+        except Error as error:  # away, or a bug: the outcomes are recorded, and the letters on their way go on
             outcomes.drop_connection()
-            log.warning("The database is away: what follows from some outcomes of batch %d is left", self._batch_id)
+            level = logging.WARNING if isinstance(error, outcomes.DATABASE_AWAY) else logging.CRITICAL
+            text = "What follows from some outcomes of batch %d is left (%s)"
+            log.log(level, text, self._batch_id, spool.kind_of(error))
 
     def _follow_one(self, claimed: Claimed, outcome: Outcome) -> None:
         if follow_ups.follow_up(claimed, outcome):
@@ -246,21 +287,42 @@ class Bearer:
         except outcomes.DATABASE_AWAY:
             outcomes.drop_connection()  # they are given back at the end, or by the sweep
 
-    def close(self, *, until: float, is_whole: bool) -> None:
+    def hold(self) -> None:
+        """Hold the soft limit back."""
+        self._hold.hold()
+
+    def close(
+        self, *, until: float, is_whole: bool, finished: Sequence[engine.Settled], in_doubt: Sequence[Parcel]
+    ) -> None:
         """Record what is known and return what is not sent; for the end, whatever brought it.
 
         Args:
             until: `time.monotonic()` until which results wait for the database.
             is_whole: False when an exception cut the work short, perhaps in the middle of a query.
+            finished: what the engine heard and could not hand over any more.
+            in_doubt: the letters of which it did not hear.
         """
         try:
-            self._hold.hold()
             if not is_whole:
                 outcomes.drop_connection()
-            self._results.close(until=until)
-            self._give_back_all(is_whole=is_whole)
+                self._keep(finished, in_doubt)
+            if self._results.close(until=until):
+                self._give_back_all(is_whole=is_whole)
         finally:
             self._hold.release()
+
+    def _keep(self, finished: Sequence[engine.Settled], in_doubt: Sequence[Parcel]) -> None:
+        """Take what the engine still held: what it heard, who is in doubt, and that nobody else was sent."""
+        doubtful = [(parcel, Unknown(Stage.DOT, "closed"), True) for parcel in in_doubt]
+        for parcel, outcome, was_marked in (*finished, *doubtful):
+            claimed = _claimed(parcel)
+            self._marked.pop(claimed.delivery_id, None)
+            self._results.add(outcomes.interpret(claimed, outcome, was_marked=was_marked))
+            if isinstance(outcome, Accepted):
+                connections.letter_accepted()
+        for claimed in self._marked.values():
+            unsent = Withheld("stopped", marked=True)
+            self._results.add(outcomes.interpret(claimed, unsent, was_marked=True))
 
     def _give_back_all(self, *, is_whole: bool) -> None:
         """Return everything of this process that has no marker: one statement, known by its owner alone.
@@ -273,7 +335,7 @@ class Bearer:
             outcomes.drop_connection()
             return
         if left and not is_whole:
-            log.warning("Soft limit: %d letters of batch %d were given back unsent", len(left), self._batch_id)
+            log.warning("Cut short: %d letters of batch %d were given back unsent", len(left), self._batch_id)
             jobs.ring_now(batching.SINGLE, [(delivery_id,) for delivery_id in left])
 
 

@@ -66,7 +66,8 @@ class Result:
 # raises the token, and whoever begins that try does.
 AFTER_MARK = (DeliveryState.COMMITTING.value, DeliveryState.UNCONFIRMED.value, DeliveryState.QUEUED.value)
 BEFORE_MARK = (DeliveryState.SENDING.value,)
-# Withheld by ourselves: certainly not sent, wherever the row stands.
+# Certainly not sent, wherever the row stands: before the dot, or withheld by ourselves. Whether the marker was
+# committed may be unknown, because the database went away while it was set.
 NOT_SENT = (*BEFORE_MARK, *AFTER_MARK)
 
 
@@ -75,7 +76,7 @@ def interpret(claimed: Claimed, outcome: Outcome, *, was_marked: bool) -> Result
     base: dict[str, Any] = {
         "delivery_id": claimed.delivery_id,
         "token": claimed.token,
-        "from_states": AFTER_MARK if was_marked else BEFORE_MARK,
+        "from_states": AFTER_MARK if was_marked else NOT_SENT,
         "message_id": claimed.message_id,
     }
     match outcome:
@@ -153,6 +154,7 @@ def unsent(claimed: Claimed) -> Result:
         DeliveryState.QUEUED,
         reason="database_away",
         is_counted=False,
+        message_id=claimed.message_id,
     )
 
 
@@ -182,6 +184,7 @@ FROM (SELECT o.id, o.state AS was, o.unanswered, CASE
                      AS unanswered
             FROM campaigns_delivery WHERE id = %(id)s) o) n
 WHERE d.id = n.id AND d.token = %(token)s AND d.state = ANY(%(from_states)s)
+  AND (%(message_id)s = '' OR d.message_id = %(message_id)s)
 RETURNING n.was, {ERASED}
 """  # noqa: S608 - a constant
 
@@ -259,7 +262,7 @@ def _write_row(result: Result) -> _Written:
     if written.row is None:
         return _Written(result.state == DeliveryState.SENT and _sent_after_all(values))
     was, is_erased = written.row
-    if was != DeliveryState.COMMITTING and result.from_states == AFTER_MARK:
+    if was in (DeliveryState.UNCONFIRMED, DeliveryState.QUEUED):
         _note_correction(result, was=str(was))
     return _Written(is_ours=True, is_erased=is_erased)
 
@@ -333,6 +336,7 @@ def fail_unrendered(claimed: Claimed, *, code: str, text: str) -> bool:
             stage=FailureClass.RENDER.value,
             enhanced="",
             text=one_line(f"{code}: {text}")[:500],
+            message_id=claimed.message_id,
         )
     )
 

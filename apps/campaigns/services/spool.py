@@ -41,11 +41,12 @@ def _add(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def append(line: dict[str, Any]) -> None:
-    """Append one result; on return it is on disk."""
+def append(*lines: dict[str, Any]) -> None:
+    """Append results, all with one write; on return they are on disk."""
     path = _path()
-    _add(path, json.dumps(line))
-    log.warning("Kept the result of delivery %s in %s until the database takes it", line.get("delivery_id"), path)
+    _add(path, "\n".join(map(json.dumps, lines)))
+    numbers = ", ".join(str(line.get("delivery_id")) for line in lines)
+    log.warning("Kept the result of delivery %s in %s until the database takes it", numbers, path)
 
 
 def has_lines() -> bool:

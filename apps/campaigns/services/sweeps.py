@@ -65,7 +65,28 @@ def sweep() -> Swept | None:
 
 def reap(swept: Swept) -> None:
     """Take back what its holder can no longer send, and hold or retry what nobody can know."""
-    pause = retries.AMBIGUOUS_PAUSE * settings.LIMITS.retry_scale
+    if not _has_just_resumed():
+        _reap_unmarked(swept)
+    _reap_marked(swept)
+
+
+def _has_just_resumed() -> bool:
+    """Return whether leases may have ended because the database was away, and their holders are still to renew them.
+
+    While nobody swept for so long, living processes could not renew: they get one heartbeat for it, or letters would
+    be blamed for a crash that was none.
+    """
+    limits = settings.LIMITS
+    gap = pulses.age("sweep")
+    if gap is not None and gap > limits.lease - limits.heartbeat:
+        pulses.beat("sweep_resumed")
+        return True
+    resumed = pulses.age("sweep_resumed")
+    return resumed is not None and resumed < limits.heartbeat
+
+
+def _reap_unmarked(swept: Swept) -> None:
+    """Take back what its holder can no longer send."""
     with connection.cursor() as cursor:
         # Before the marker a letter is provably unsent; the raised token keeps its former holder from marking it.
         cursor.execute(
@@ -85,6 +106,14 @@ def reap(swept: Swept) -> None:
         rows = cursor.fetchall()
         swept.crashed = sum(reason == "crashed" for reason, _ in rows)
         swept.requeued = len(rows) - swept.crashed
+    if swept.crashed:
+        _pause_crashing({campaign_id for reason, campaign_id in rows if reason == "crashed" and campaign_id})
+
+
+def _reap_marked(swept: Swept) -> None:
+    """Hold or retry what nobody can know."""
+    pause = retries.AMBIGUOUS_PAUSE * settings.LIMITS.retry_scale
+    with connection.cursor() as cursor:
         # The token stays: a late result may still correct the row, until somebody begins the one more try.
         cursor.execute(
             """WITH late AS (SELECT id FROM campaigns_delivery WHERE state = 'committing' AND attempt_deadline < now()
@@ -99,8 +128,6 @@ def reap(swept: Swept) -> None:
             [REAP_LIMIT, *[Policy.RETRY_ONCE.value] * 2, pause.total_seconds()],
         )
         swept.unconfirmed = cursor.rowcount
-    if swept.crashed:
-        _pause_crashing({campaign_id for reason, campaign_id in rows if reason == "crashed" and campaign_id})
 
 
 def _pause_crashing(campaign_ids: set[int]) -> None:

@@ -31,7 +31,8 @@ def carry_many(
     """Carry what the bearer brings until it has no more, `begin_until` (monotonic) is over, or it asks to stop.
 
     Every parcel that `bearer.next` gave is settled exactly once before this returns. When it raises instead, which only
-    the bearer's own calls or a signal can make it do, every connection is closed and nothing unmarked was sent.
+    the bearer's own calls or a signal can make it do, the replies to what was sent are heard first, then all
+    connections are closed, and nothing unmarked was sent.
     """
     engine = engine_for(
         config,

@@ -77,6 +77,7 @@ class Engine:
 
     def run(self) -> Report:
         """Carry everything; see `carry_many`."""
+        is_whole = False
         try:
             self._is_stopping = self._bearer.should_stop()
             self._fetch({})
@@ -85,7 +86,10 @@ class Engine:
                 pass
             for channel in self._channels:
                 channel.part()
+            is_whole = True
         finally:
+            if not is_whole:
+                self._hear_out()
             for channel in self._channels:
                 channel.close()
             self._selector.close()
@@ -100,6 +104,22 @@ class Engine:
     def finished(self) -> list[Settled]:
         """The letters that have their outcome and were not settled yet."""
         return list(self._desk.finished)
+
+    def _hear_out(self) -> None:
+        """Say nothing more, but wait for the replies to last words that are out, each for its time."""
+        if not (doubtful := [one for one in self._desk.in_doubt.values() if one.is_out]):
+            return
+        until = max(letter.limits.reply_until() for letter in doubtful)
+        for channel in self._channels:
+            if channel.talk:
+                channel.talk.stop()
+            else:
+                channel.close()
+        while self.in_doubt and now() < until:
+            for key, events in self._selector.select(TICK):
+                key.data.handle(events)
+            for channel in self._channels:
+                channel.is_late(now())
 
     def _round(self) -> bool:
         # What came to its mark while others were being marked.
