@@ -366,7 +366,7 @@ def test_shows_trouble_first_and_in_words(owner_client: Client, make_account: Ca
 
 @pytest.mark.parametrize(
     ("said", "words"),
-    [("421 4.7.0 Too many connections", "Own relay turns us away since"), ("timeout", "Own relay does not answer since")],
+    [("421 4.7.0 Too many", "Own relay turns us away since"), ("timeout", "Own relay does not answer since")],
 )
 def test_who_turns_us_away_did_answer(
     owner_client: Client, make_account: Callable[..., Transport], said: str, words: str

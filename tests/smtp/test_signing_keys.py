@@ -72,7 +72,9 @@ def test_a_domain_whose_record_could_not_exist_gets_no_key(make: Make) -> None:
     assert caught.value.field == "domain"
 
 
-@pytest.mark.parametrize("typed", ["", "localhost", "a b.example", "x.example\r\nBcc: y", "..", "@", "x_y;.example", "a@b@x.example"])
+@pytest.mark.parametrize(
+    "typed", ["", "localhost", "a b.example", "x.example\r\nBcc: y", "..", "@", "x_y;.example", "a@b@x.example"]
+)
 def test_what_is_no_domain_gets_no_key(make: Make, typed: str) -> None:
     with pytest.raises(SigningKeyError) as caught:
         make(typed)

@@ -64,7 +64,7 @@ def note(transport_id: int, outcome: Outcome, *, had_failures: bool, was_probe: 
 def is_troubled(transport_id: int) -> bool:
     """Return whether an account carries nothing until somebody acts or it heals."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {TROUBLED.format('%s')}", [transport_id])  # noqa: S608 - constants
+        cursor.execute(f"SELECT {TROUBLED.format('%s')}", [transport_id])
         return bool(cursor.fetchone()[0])
 
 

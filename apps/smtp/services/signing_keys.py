@@ -84,9 +84,7 @@ def make(workspace: Workspace, *, domain: str, algorithm: str, by: User | None) 
     if SigningKey.objects.filter(workspace=workspace).exclude(state=SigningKey.State.RETIRED).count() >= MAX_OPEN:
         raise SigningKeyError(_("There are too many keys. Delete those that are not used."), code="too_many_keys")
     pair = dkim_keys.make(algorithm)
-    key = SigningKey(
-        workspace=workspace, domain=name, selector=selector, algorithm=algorithm, public_key=pair.public
-    )
+    key = SigningKey(workspace=workspace, domain=name, selector=selector, algorithm=algorithm, public_key=pair.public)
     key.private_key = pair.private
     with transaction.atomic():
         key.save()
