@@ -121,16 +121,21 @@ def open_accounts() -> list[OpenAccount]:
     """Return the campaigns that can never close by themselves: their states do not make their audience."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """SELECT k.id, k.name, coalesce(k.audience_size, 0), c.letters,
+            # Letters are counted only of campaigns of which nothing is pending: of one under way they may be a million.
+            """WITH still AS MATERIALIZED (
+                 SELECT k.id, k.name, coalesce(k.audience_size, 0) AS audience FROM campaigns_campaign k
+                 WHERE (k.state IN ('sending', 'paused', 'stalled')
+                        OR (k.state = 'cancelled' AND k.finished_at IS NULL))
+                   AND NOT EXISTS (SELECT 1 FROM campaigns_delivery d
+                                   WHERE d.campaign_id = k.id AND d.kind = 'campaign'
+                                     AND d.state IN ('queued', 'leased', 'sending', 'committing')))
+               SELECT k.id, k.name, k.audience, c.letters,
                       EXISTS (SELECT 1 FROM campaigns_campaignentry e
                               WHERE e.campaign_id = k.id AND e.kind = 'does_not_add_up')
-               FROM campaigns_campaign k CROSS JOIN LATERAL (
+               FROM still k CROSS JOIN LATERAL (
                  SELECT count(*) AS letters FROM campaigns_delivery d
                  WHERE d.campaign_id = k.id AND d.kind = 'campaign') c
-               WHERE (k.state IN ('sending', 'paused', 'stalled') OR (k.state = 'cancelled' AND k.finished_at IS NULL))
-                 AND NOT EXISTS (SELECT 1 FROM campaigns_delivery d WHERE d.campaign_id = k.id AND d.kind = 'campaign'
-                                 AND d.state IN ('queued', 'leased', 'sending', 'committing'))
-                 AND coalesce(k.audience_size, 0) <> c.letters ORDER BY k.id"""
+               WHERE k.audience <> c.letters ORDER BY k.id"""
         )
         return [OpenAccount(*row) for row in cursor.fetchall()]
 
