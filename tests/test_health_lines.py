@@ -17,6 +17,7 @@ from django.db.models.functions import Now
 from apps.accounts.models import Workspace
 from apps.campaigns.models import Campaign
 from apps.smtp.models import Transport
+from apps.smtp.services import signing_keys
 from core import health, pulses, queues
 from core.checks import services, surroundings
 from core.health import Context, Report, Status
@@ -114,6 +115,11 @@ class Breaker:
         Transport.objects.create(
             workspace=workspace, name="Relay", kind="smtp", host="127.0.0.1", port=port, tls="none"
         )
+
+    def signing_keys(self) -> None:
+        workspace = Workspace.objects.create(name="Northlight", slug="north")
+        key = signing_keys.make(workspace, domain="northlight.example", algorithm="rsa-sha256", by=None)
+        signing_keys.activate(key, by=None, unseen=True)
 
     def stuck(self) -> None:
         self._sending(moved="40 minutes")

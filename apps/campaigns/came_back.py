@@ -15,6 +15,11 @@ class CameBack:
     clicked: int = 0
     clicked_and_machines: int = 0
 
+    @property
+    def has_machines(self) -> bool:
+        """Whether machines make a second figure beside that of people."""
+        return self.opened_and_machines > self.opened or self.clicked_and_machines > self.clicked
+
 
 Find = Callable[[Collection[int]], dict[int, CameBack] | None]
 _sources: list[Find] = []

@@ -23,13 +23,18 @@ HEALTH = "manage.py health_check"
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """A banner: the fact, the consequence, and the command that tells more."""
+    """A banner: the fact, the consequence, and the command that tells more.
+
+    Args:
+        held: off or trouble where the sending account has to be seen to before anything goes on; else empty.
+    """
 
     kind: str
     title: str
     detail: str = ""
     command: str = ""
     next_due_at: dt.datetime | None = None
+    held: str = ""
 
 
 def grouped(count: int) -> str:
@@ -96,10 +101,12 @@ def _held_by_account(campaign: Campaign) -> Situation | None:
     name = {"name": campaign.transport.name}
     if account.health == "off":
         title = _("“%(name)s” is switched off, so nothing carries its emails.") % name
-        return Situation("warn", title, _("Switch the sending account on again, and they go on. Nothing is lost."))
+        detail = _("Switch the sending account on again, and they go on. Nothing is lost.")
+        return Situation("warn", title, detail, held="off")
     if account.trouble:
         detail = _("Its emails wait, and none of them failed. One is tried now and then, and all go on when it works.")
-        return Situation("bad", account.trouble, f"{detail} {account.said}".strip())
+        said = f"{detail} {account.said}".strip()
+        return Situation("bad", account.trouble, said, next_due_at=account.tried_at, held="trouble")
     if account.opens_at:
         title = _("“%(name)s” has used up its limit for now.") % name
         detail = _("The rest goes on by itself. Nothing is lost.")

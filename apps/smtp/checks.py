@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from apps.smtp.config import TransportConfig
 from apps.smtp.models import Throttle, Transport
-from apps.smtp.services import configs, probes
+from apps.smtp.services import configs, probes, signing_keys
 from apps.smtp.services.probe import Probe
 from core.errors import EspError
 from core.health import Context, Result, Status, register
@@ -40,6 +40,21 @@ def check_accounts(context: Context) -> Result:
     status = Status.CRITICAL if len(broken) == len(accounts) else Status.WARNING
     hint = _("Emails of these accounts wait and none failed. Correct the account on its page, and test it there.")
     return Result(status, " ".join(lines), hint)
+
+
+@register("signing_keys", gettext_lazy("Signing keys"))
+def check_signing_keys(_context: Context) -> Result:
+    """Name the keys that sign although their record was not found at the last look; asks no name server."""
+    found = [f"{key.domain} ({key.selector})" for key in signing_keys.unpublished()[:_MOST]]
+    if not found:
+        return Result(Status.OK, _("The records of all keys that sign were found."))
+    words = ngettext(
+        "A key signs and its record was not found: %(keys)s.",
+        "%(count)d keys sign and their records were not found: %(keys)s.",
+        len(found),
+    )
+    hint = _("Receivers take these emails for unsigned ones. Publish the record, then look for it on the key's page.")
+    return Result(Status.WARNING, words % {"count": len(found), "keys": ", ".join(found)}, hint)
 
 
 def _stopped(accounts: list[Transport]) -> dict[int, str]:

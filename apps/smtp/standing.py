@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from dataclasses import dataclass
 
 from django.utils import formats, timezone
@@ -18,6 +19,7 @@ from apps.smtp.throttle import Use
 from core import clock
 
 _HOT = 0.9
+_REPLY = re.compile(r"[2-5]\d\d\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Standing:
         line: what the account is.
         trouble: the fact, for a banner; empty when there is none.
         said: what the server said last, word for word.
+        tried_at: when an account in trouble is tried again, if that lies ahead.
         opens_at: when the limits let the next email go, if that is more than a moment away.
     """
 
@@ -40,6 +43,7 @@ class Standing:
     uses: tuple[tuple[str, Use, bool], ...] = ()
     trouble: str = ""
     said: str = ""
+    tried_at: dt.datetime | None = None
     opens_at: dt.datetime | None = None
 
 
@@ -63,8 +67,14 @@ def of(transport: Transport) -> Standing:
         uses=tuple(_uses(transport)),
         trouble=_trouble(transport, trouble) if trouble and transport.is_active else "",
         said=trouble.trouble_text if trouble else "",
+        tried_at=_tried_at(trouble) if trouble and transport.is_active else None,
         opens_at=opens_at,
     )
+
+
+def _tried_at(trouble: Throttle) -> dt.datetime | None:
+    at = trouble.closed_until
+    return at if at and at > clock.database_now() else None
 
 
 def _opens_at(throttle: Throttle | None) -> dt.datetime | None:
@@ -100,7 +110,9 @@ def _line(transport: Transport) -> str:
         case Transport.Kind.PROVIDER:
             parts = [_provider_line(transport)]
         case _:
-            parts = [f"SMTP {transport.host}:{transport.port}", str(transport.get_tls_display())]
+            is_plain = transport.tls == Transport.Tls.NONE
+            secured = _("not encrypted") if is_plain else str(transport.get_tls_display())
+            parts = [f"SMTP {transport.host}:{transport.port}", secured]
     if transport.tested_ms and not transport.tested_stage:
         number = formats.number_format(transport.tested_ms, force_grouping=True)
         parts.append(_("answered in %(ms)s ms") % {"ms": number})
@@ -133,6 +145,8 @@ def _trouble(transport: Transport, trouble: Throttle) -> str:
             return _("%(name)s refuses our key or our sender since %(since)s") % words
         case Stage.AUTH.value:
             return _("%(name)s refuses our password since %(since)s") % words
+        case Stage.CONNECT.value | Stage.BANNER.value | Stage.EHLO.value if _REPLY.match(trouble.trouble_text):
+            return _("%(name)s turns us away since %(since)s") % words
         case Stage.CONNECT.value | Stage.BANNER.value | Stage.EHLO.value:
             return _("%(name)s does not answer since %(since)s") % words
         case Stage.STARTTLS.value:

@@ -111,6 +111,7 @@ def test_what_cannot_be_kept_is_marked_and_stays_here(open_page: OpenPage, owner
     expect(page.locator("#saved")).to_have_text("Saved, except: Replies go to", timeout=SLOW)
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(field).to_be_focused()
+    expect(field).to_have_accessible_description(re.compile(r"[Aa]ddress"))
     page.wait_for_function(kept)
     with page.expect_response(lambda reply: reply.request.method == "POST", timeout=SLOW):
         page.reload()
@@ -118,6 +119,7 @@ def test_what_cannot_be_kept_is_marked_and_stays_here(open_page: OpenPage, owner
     field.fill("tea@northlight.example")
     expect(page.locator("#saved")).to_contain_text(re.compile(r"^\s*Saved \d"), timeout=SLOW)
     expect(field).not_to_have_attribute("aria-invalid", "true")
+    expect(page.locator(".err")).to_have_count(0)
     draft.refresh_from_db()
     assert draft.reply_to == "tea@northlight.example"
     assert not page.evaluate(kept)

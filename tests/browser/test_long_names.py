@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from playwright.sync_api import Page, expect
 
 from apps.accounts.models import User, Workspace
 from apps.campaigns.models import Campaign, Delivery, Template
@@ -66,3 +67,26 @@ def test_no_page_scrolls_sideways_for_a_long_name(open_page: OpenPage, owner: Us
             wide[path] = page.evaluate(OUTSIDE)
 
     assert wide == {}
+
+
+def test_a_button_on_a_public_page_holds_a_long_list_name(
+    open_page: OpenPage, paths: list[str], take_picture: Callable[[Page, str], None]
+) -> None:
+    page = open_page(paths[-1].replace("/p/", "/u/"), width=390)
+
+    take_picture(page, "long-list-name")
+    button = page.get_by_role("button", name="Unsubscribe from")
+    stands_out = "each => each.scrollWidth > each.clientWidth || each.scrollHeight > each.clientHeight"
+    assert not button.evaluate(stands_out)
+    assert page.locator(".pub-card .btn").evaluate_all("all => all.every(each => each.clientHeight >= 40)")
+
+
+def test_the_current_tab_is_in_sight_on_a_phone(
+    open_page: OpenPage, owner: User, workspace: Workspace, take_picture: Callable[[Page, str], None]
+) -> None:
+    page = open_page("/w/northlight/settings/activity/", user=owner, width=390)
+
+    tabs = page.locator("nav.tabs").first
+    take_picture(page, "tabs-phone")
+    expect(tabs).to_have_class("tabs has-before")
+    expect(tabs.locator("[aria-current]")).to_be_in_viewport(ratio=0.9)

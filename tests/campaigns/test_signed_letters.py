@@ -169,7 +169,9 @@ class TestReview:
         signing_keys.make(campaign.workspace, domain="northlight.example", algorithm=dkim.RSA, by=owner)
         assert self.codes(campaign) == {"unsigned": "warn"}
 
-        make_key()
+        key = make_key()
+        assert self.codes(campaign) == {"signed_unpublished": "warn"}
+        SigningKey.objects.filter(pk=key.pk).update(published="found")
 
         assert self.codes(campaign) == {"signed": "ok"}
 
@@ -221,6 +223,35 @@ class TestPages:
         shown = owner_client.get(reverse("campaigns:domains", args=["northlight"])).content.decode()
 
         assert "northlight.example" in shown and "Not signed" in shown and "Make a key for" in shown
+
+    def test_a_key_that_signs_without_its_record_looks_ill(self, owner_client: Client, make_key: MakeKey) -> None:
+        key = make_key()
+        pages = [reverse("campaigns:domains", args=["northlight"])]
+        pages.append(reverse("campaigns:signing_key", args=["northlight", key.uuid]))
+
+        listed, alone = (owner_client.get(page).content.decode() for page in pages)
+        assert "Signed, record not found" in listed and "Signs, record not found" in listed
+        assert "It signs, and its record was not found." in alone
+
+        SigningKey.objects.update(published="found", checked_at=key.made_at)
+        assert not any("record not found" in owner_client.get(page).content.decode() for page in pages)
+
+    def test_a_retired_key_says_from_when_to_when_it_signed(
+        self, owner_client: Client, make_key: MakeKey, owner: User
+    ) -> None:
+        key = make_key()
+        signing_keys.retire(key, by=owner)
+
+        shown = owner_client.get(reverse("campaigns:signing_key", args=["northlight", key.uuid])).content.decode()
+        assert "Signs since" not in shown and "<dt>Signed</dt><dd>from <time" in shown
+
+    def test_a_domain_nothing_was_sent_from_is_no_warning(
+        self, owner_client: Client, workspace: Workspace, owner: User
+    ) -> None:
+        signing_keys.make(workspace, domain="northlight.example", algorithm=dkim.RSA, by=owner)
+
+        shown = owner_client.get(reverse("campaigns:domains", args=["northlight"])).content.decode()
+        assert "Not signed" not in shown and shown.count("Not used yet") == 2
 
     def test_what_is_no_domain_is_said_where_it_was_typed(self, owner_client: Client) -> None:
         answer = owner_client.post(

@@ -9,6 +9,8 @@ import pytest
 from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
+from django.test import Client
+from django.urls import reverse
 
 from apps.accounts.models import User
 from apps.campaigns import selectors, situations, tally
@@ -112,6 +114,29 @@ def test_a_letter_begun_before_the_state_flips_still_goes(sending: Sending, tran
     assert campaign.state == "stalled"
 
     assert claims.mark(claimed)
+
+
+def test_its_page_leads_to_the_account_and_lets_nobody_go_on_in_vain(
+    sending: Sending, transport: Transport, owner: User, owner_client: Client
+) -> None:
+    campaign = sending(1)
+    break_account(transport)
+    sweep(campaign)
+    page = reverse("campaigns:detail", args=[campaign.workspace.slug, campaign.pk])
+
+    shown = owner_client.get(page).content.decode()
+    assert 'id="pause"' in shown and "Test the account" in shown and 'id="resume"' not in shown
+    assert "The next try is at" in shown
+    with pytest.raises(lifecycle.NotReadyError, match="carries nothing yet"):
+        lifecycle.resume(campaign, by=owner)
+    assert not CampaignEntry.objects.filter(kind="resumed").exists()
+
+    accounts.switch(transport, on=False)
+    assert "Switch it on" in owner_client.get(page).content.decode()
+    accounts.switch(transport, on=True)
+    breaker.heal(transport.pk)
+    lifecycle.resume(campaign, by=owner)
+    assert campaign.state == "sending"
 
 
 def test_letters_do_not_age_meanwhile(sending: Sending, transport: Transport) -> None:

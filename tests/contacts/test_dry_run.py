@@ -218,7 +218,56 @@ class TestUndo:
         import_undo.begin(both[1 - first])
         imports.run_to_end(both[1 - first])
         assert not Subscription.objects.filter(contact=person).exists()
-        assert [one.kind for one in consents.all()] == ["joined", "joined", "undone"]
+        assert not Contact.objects.exists()
+
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_undoing_the_last_of_several_imports_removes_the_people(
+        self, bring: Upload, owner_client: Client, first: int
+    ) -> None:
+        text = "email\none@x.example\ntwo@x.example\nthree@x.example\n"
+        other = ContactList.objects.create(workspace=Workspace.objects.get(slug="northlight"), name="Other")
+        both = [bring(text), bring(text, contact_list=other)]
+        subscriptions.unsubscribe(Contact.objects.get(email="three@x.example").pk, [other.pk], source="link")
+
+        for job in (both[first], both[1 - first]):
+            import_undo.begin(job)
+            while imports.run_chunk(job.pk, rows=1):
+                pass
+            job.refresh_from_db()
+
+        counts = [(one.counts["removed"], one.counts["stayed"], one.counts["shared"]) for one in both]
+        assert counts[first][0] == 0
+        assert counts[first][2] == 3
+        assert counts[1 - first][0] == 2
+        assert counts[1 - first][2] == 0
+        assert Contact.objects.get().email == "three@x.example"
+        page = owner_client.get(reverse("contacts:import_detail", args=["northlight", both[first].uuid]))
+        assert "3 stay because another import named them too." in page.content.decode()
+
+    def test_both_taken_back_at_once_leave_nobody(self, bring: Upload) -> None:
+        both = [bring("email\nann@x.example\nbo@x.example\n") for _ in range(2)]
+        for job in both:
+            import_undo.begin(job)
+        for job in (*reversed(both), *both, *both):
+            imports.run_chunk(job.pk, rows=1)
+        for job in both:
+            imports.run_to_end(job)
+
+        assert not Contact.objects.exists()
+
+    def test_somebody_put_on_a_list_by_hand_stays_when_every_import_is_undone(
+        self, bring: Upload, make_contact: MakeContact, workspace: Workspace
+    ) -> None:
+        known = make_contact("known@x.example", subscribed=False)
+        both = [bring("email\nknown@x.example\nnew@x.example\n") for _ in range(2)]
+        other = ContactList.objects.create(workspace=workspace, name="Other")
+        new = Contact.objects.get(email="new@x.example")
+        subscriptions.subscribe(new, other, source="by hand")
+        for job in both:
+            import_undo.begin(job)
+            imports.run_to_end(job)
+
+        assert set(Contact.objects.all()) == {known, new}
 
     @pytest.mark.parametrize("first", [0, 1])
     def test_two_imports_of_who_left_since_bring_nobody_back(

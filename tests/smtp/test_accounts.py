@@ -361,3 +361,22 @@ def test_shows_trouble_first_and_in_words(owner_client: Client, make_account: Ca
 
     assert "Own relay refuses our password since" in page
     assert "535 5.7.8 Authentication credentials invalid" in page
+    assert "SMTP 127.0.0.1:587, not encrypted" in page
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [("421 4.7.0 Too many", "Own relay turns us away since"), ("timeout", "Own relay does not answer since")],
+)
+def test_who_turns_us_away_did_answer(
+    owner_client: Client, make_account: Callable[..., Transport], said: str, words: str
+) -> None:
+    account = make_account()
+    Throttle.objects.create(
+        transport=account, closed_until="2130-01-01T14:48:00Z", trouble_since="2026-01-01T14:48:00Z",
+        trouble_stage="connect", trouble_text=said,
+    )  # fmt: skip
+
+    page = owner_client.get(address("account", account)).content.decode()
+
+    assert words in page and "It is tried again at" in page

@@ -52,6 +52,8 @@ Make = Callable[..., SigningKey]
         ("northlight.example", "northlight.example"),
         (" News@Northlight.Example ", "northlight.example"),
         ("https://northlight.example/", "northlight.example"),
+        ("https://northlight.example/about/us", "northlight.example"),
+        ("northlight.example/about", "northlight.example"),
         ("münchen.example", "xn--mnchen-3ya.example"),
         ("northlight.example.", "northlight.example"),
     ],
@@ -60,7 +62,19 @@ def test_a_domain_is_kept_as_letters_spell_it(make: Make, typed: str, domain: st
     assert make(typed).domain == domain
 
 
-@pytest.mark.parametrize("typed", ["", "localhost", "a b.example", "x.example\r\nBcc: y", "..", "@", "x_y;.example"])
+def test_a_domain_whose_record_could_not_exist_gets_no_key(make: Make) -> None:
+    label = "a" * 63
+    fits = f"{label}.{label}.{label}.{'b' * 27}.io"
+    assert len(make(fits).record_name) == 248
+    with pytest.raises(SigningKeyError, match="too long") as caught:
+        make(f"{label}.{label}.{label}.{'b' * 33}.io")
+
+    assert caught.value.field == "domain"
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "localhost", "a b.example", "x.example\r\nBcc: y", "..", "@", "x_y;.example", "a@b@x.example"]
+)
 def test_what_is_no_domain_gets_no_key(make: Make, typed: str) -> None:
     with pytest.raises(SigningKeyError) as caught:
         make(typed)

@@ -75,6 +75,19 @@ def test_the_list_of_campaigns_says_people_and_machines_apart(owner_client: Clie
     assert (report.clicked, report.clicked_and_machines) == (back.clicked, back.clicked_and_machines)
     words = " ".join(re.sub(r"<[^>]+>", " ", owner_client.get(LIST).content.decode()).split()).replace("\xa0", " ")
     assert counts.sent == 5 and "60.0 % 80.0 % including machines 20.0 % 40.0 % including machines" in words
+    assert "the second figure includes such machines" in words
+
+
+def test_the_list_speaks_of_a_second_figure_only_where_there_is_one(
+    owner_client: Client, answered: Campaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Campaign.objects.update(audience_size=6)
+    alone = CameBack(opened=3, opened_and_machines=3, clicked=1, clicked_and_machines=1)
+    monkeypatch.setattr("apps.campaigns.came_back.of", lambda ids: dict.fromkeys(ids, alone))
+
+    page = owner_client.get(LIST).content.decode()
+
+    assert "shares of the accepted emails" in page and "second figure" not in page
 
 
 def test_the_list_asks_once_however_many_campaigns(

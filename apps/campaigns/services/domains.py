@@ -24,6 +24,16 @@ class Domain:
         """The keys that sign."""
         return [key for key in self.keys if key.state == SigningKey.State.ACTIVE]
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether keys sign, and the record of none of them was found."""
+        return bool(self.active) and all(key.is_doubtful for key in self.active)
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether no letter can have come from it yet: no sender writes from it, and no key has signed."""
+        return not self.senders and all(key.state == SigningKey.State.MADE for key in self.keys)
+
 
 def of(workspace: Workspace) -> list[Domain]:
     """Return a workspace's domains by name."""

@@ -21,6 +21,7 @@ from apps.campaigns.services.aging import STOOD, stood
 from apps.campaigns.services.gates import THAWED
 from apps.campaigns.states import CampaignState, DeliveryState, sources_of
 from apps.smtp.models import Transport
+from apps.smtp.services import breaker
 from core import clock, jobs
 from core.errors import EspError, InvalidTransitionError
 
@@ -211,8 +212,13 @@ def pause(campaign: Campaign, *, by: User | None, reason: str = "") -> None:
 
 
 def resume(campaign: Campaign, *, by: User | None) -> None:
-    """Open the gate again; rings that were consumed while it was closed are made anew."""
+    """Open the gate again; rings that were consumed while it was closed are made anew.
+
+    Raises:
+        NotReadyError: its account is what it stands still for, and carries nothing yet.
+    """
     restore_guard.refuse_while_frozen()
+    _refuse_while_held(campaign)
     with transaction.atomic():
         _move(
             campaign,
@@ -224,6 +230,16 @@ def resume(campaign: Campaign, *, by: User | None) -> None:
         Campaign.objects.filter(pk=campaign.pk).update(resets=0)
         forget_rings(campaign.pk)
         jobs.ring(SWEEP)
+
+
+def _refuse_while_held(campaign: Campaign) -> None:
+    held = Campaign.objects.filter(pk=campaign.pk, state=CampaignState.STALLED, state_reason="account")
+    account = held.values_list("transport", flat=True).first()
+    if account and breaker.is_troubled(account):
+        raise NotReadyError(
+            _("Its sending account carries nothing yet. Test the account or switch it on; then it goes on by itself."),
+            code="account_held",
+        )
 
 
 def cancel(campaign: Campaign, *, by: User | None) -> None:

@@ -145,8 +145,12 @@ def _of_signature(campaign: Campaign) -> Iterator[Check]:
     domain, account = signing_keys.domain_of(campaign.from_email), campaign.transport
     if not domain or account is None or account.is_provider or account.is_local_inbox:
         return  # a provider signs by itself, and in the local inbox nobody verifies
-    if signing_keys.is_signed(campaign.workspace_id, campaign.from_email):
+    if signing_keys.is_published(campaign.workspace_id, campaign.from_email):
         yield Check("signed", "ok", _("Emails are signed by %(domain)s") % {"domain": domain})
+    elif signing_keys.is_signed(campaign.workspace_id, campaign.from_email):
+        title = _("Emails are signed by %(domain)s, but the key's record was not found") % {"domain": domain}
+        detail = _("Mail services take them for ones that are not signed, and may refuse them. Publish the record.")
+        yield Check("signed_unpublished", "warn", title, detail, "domains")
     else:
         title = _("Emails from %(domain)s are not signed") % {"domain": domain}
         detail = _(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
@@ -195,7 +196,8 @@ def refusal_of(form: django_forms.Form | None) -> dict[str, object]:
     else:
         labels = ", ".join(str(form.fields[name].label) for name in names)
         said = gettext("Saved, except: %(fields)s") % {"fields": labels}
-    return {"refused": " ".join(names), "refusal": said}
+    why = {name: [str(sentence) for sentence in form.errors.get(name, [])] for name in names}
+    return {"refused": " ".join(names), "refusal": said, "refused_why": json.dumps(why)}
 
 
 def status_of(form: django_forms.Form | None, conflict: Mapping[str, object]) -> int:

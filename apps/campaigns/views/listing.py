@@ -54,7 +54,8 @@ def show(request: WorkspaceRequest) -> HttpResponse:
     context = {
         "rows": [(one, accounts.get(one.pk), _step(one, one.pk in addressed), replies.get(one.pk)) for one in page],
         "tabs": _tabs(counts, in_archive, tab),
-        "says_machines": bool(replies),
+        "says_shares": bool(replies),
+        "says_machines": any(_shows_machines(accounts.get(pk), back) for pk, back in replies.items()),
         "asking": {campaign.pk for campaign in page if lifecycle.is_asking(campaign)},
         "query": query,
         "state": tab,
@@ -65,6 +66,10 @@ def show(request: WorkspaceRequest) -> HttpResponse:
         "may_edit": request.may("campaigns.edit"),
     }
     return render(request, "campaigns/list.html", context)
+
+
+def _shows_machines(account: selectors.Account | None, back: came_back.CameBack) -> bool:
+    return bool(account and account.sent and back.has_machines)
 
 
 def _tabs(counts: dict[str, int], in_archive: int, current: str) -> list[tuple[str, str | Promise, int, bool]]:

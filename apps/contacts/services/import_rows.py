@@ -15,6 +15,9 @@ from apps.contacts.services import consent
 
 # How long an ended import can be taken back.
 UNDO_WITHIN = timedelta(days=30)
+# How long another import's word for a person counts as lately: the window above opens when an import ends, not when it
+# named the person.
+_LATELY = UNDO_WITHIN + timedelta(days=2)
 COUNTS = (
     "rows", "new", "updated", "unchanged", "rejected", "duplicates_in_file", "suppressed", "unsubscribed",
 )  # fmt: skip
@@ -37,12 +40,6 @@ ON CONFLICT (workspace_id, email_normalised) DO UPDATE SET
     OR NOT kept.attributes @> excluded.attributes
 RETURNING xmax = 0
 """
-# Whom an earlier import brought and this file names too, no single import alone has brought: undoing one of them must
-# not remove the person. Their rows are locked already, changed or not, in the order of the statement above.
-_SHARED = """
-UPDATE contacts_contact SET import_job_id = NULL
- WHERE workspace_id = %s AND email_normalised = ANY(%s::text[]) AND import_job_id <> %s
-"""
 _SEEN = """
 INSERT INTO contacts_importseen (job_id, email_hash, line)
 SELECT %s, hash, line FROM unnest(%s::bytea[], %s::int[]) AS row(hash, line)
@@ -58,7 +55,7 @@ WITH again AS (
                    ORDER BY id DESC LIMIT 1) last ON true
    WHERE s.contact_list_id = %(list)s AND s.state = %(state)s AND person.workspace_id = %(workspace)s
      AND person.email_normalised = ANY(%(normalised)s::text[])
-     AND last.kind = 'joined' AND last.import_job_id <> %(job)s AND last.at > now() - %(undo_within)s),
+     AND last.kind = 'joined' AND last.import_job_id <> %(job)s AND last.at > now() - %(lately)s),
 joined AS (
   INSERT INTO contacts_subscription (contact_id, contact_list_id, state, source, created_at, changed_at)
   SELECT id, %(list)s, %(state)s, left(%(source)s, 200), now(), now() FROM contacts_contact
@@ -156,7 +153,6 @@ def _upsert(job: ImportJob, people: Sequence[Person]) -> tuple[int, int]:
     with connection.cursor() as cursor:
         cursor.execute(_PEOPLE, [job.workspace_id, job.pk, *map(list, columns)])
         is_new = [row[0] for row in cursor.fetchall()]
-        cursor.execute(_SHARED, [job.workspace_id, [one.normalised for one in people], job.pk])
     return is_new.count(True), is_new.count(False)
 
 
@@ -171,7 +167,7 @@ def _subscribe(job: ImportJob, normalised: list[str]) -> None:
         "source": f"{job.file_name}: {job.consent}"[:300],
         "sha256": job.file_sha256,
         "job": job.pk,
-        "undo_within": UNDO_WITHIN,
+        "lately": _LATELY,
         "workspace": job.workspace_id,
         "normalised": normalised,
         "actor": by.pk if by else None,

@@ -238,7 +238,8 @@ def run_chunk(job_id: int, *, rows: int = CHUNK_ROWS) -> bool:
     A rival that works on the same import makes this return False at once.
     """
     with transaction.atomic():
-        found = ImportJob.objects.select_for_update(skip_locked=True, of=("self",)).select_related(
+        # Not against references: one that is taken back hands people on to one that runs, and would wait for it.
+        found = ImportJob.objects.select_for_update(skip_locked=True, of=("self",), no_key=True).select_related(
             "workspace", "contact_list", "started_by", "created_by"
         )
         job = found.filter(pk=job_id, state__in=MOVING).first()

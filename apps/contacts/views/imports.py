@@ -69,10 +69,12 @@ def detail(request: WorkspaceRequest, importjob_uuid: uuid.UUID) -> HttpResponse
         if job.state not in imports.MOVING:
             response["HX-Refresh"] = "true"
         return response
+    can_undo = import_undo.can_undo(job)
     context = {
         "job": job,
         "bar": import_bar.draw(job.counts),
-        "can_undo": import_undo.can_undo(job),
+        "can_undo": can_undo,
+        "people": import_undo.people_of(job) if can_undo else 0,
         **_rejects_of(request, job),
     }
     if job.state == State.CHECKED:

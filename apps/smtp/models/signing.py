@@ -69,6 +69,11 @@ class SigningKey(models.Model):
         return f"{self.selector} of {self.domain}"
 
     @property
+    def is_doubtful(self) -> bool:
+        """True when it signs although its record was not found, so that receivers see no signature."""
+        return self.state == self.State.ACTIVE and self.published != dkim_keys.Published.FOUND
+
+    @property
     def record_name(self) -> str:
         """Where its public half is published."""
         return dkim_keys.record_name(self.selector, self.domain)

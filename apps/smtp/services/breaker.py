@@ -61,6 +61,13 @@ def note(transport_id: int, outcome: Outcome, *, had_failures: bool, was_probe: 
         heal(transport_id)
 
 
+def is_troubled(transport_id: int) -> bool:
+    """Return whether an account carries nothing until somebody acts or it heals."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {TROUBLED.format('%s')}", [transport_id])
+        return bool(cursor.fetchone()[0])
+
+
 def may_try(transport_id: int) -> bool | None:
     """Return whether a letter may be tried on an account that has failed: None while nothing is shut, True as a probe.
 

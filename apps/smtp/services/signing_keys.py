@@ -21,6 +21,7 @@ from core.errors import EspError
 # How long a retired key's record has to stay: receivers' own relays keep a letter for up to five days.
 KEEP_PUBLISHED = dt.timedelta(days=7)
 MAX_OPEN = 100
+LONGEST_NAME = 253  # of a name in the DNS as text (RFC 1035 2.3.4)
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
@@ -47,6 +48,22 @@ def is_signed(workspace_id: int, email: str) -> bool:
     ).exists()
 
 
+def is_published(workspace_id: int, email: str) -> bool:
+    """Return whether the record of a key that signs letters from an address was there at the last look."""
+    return SigningKey.objects.filter(
+        workspace_id=workspace_id,
+        domain=domain_of(email),
+        state=SigningKey.State.ACTIVE,
+        published=dkim_keys.Published.FOUND,
+    ).exists()
+
+
+def unpublished() -> QuerySet[SigningKey]:
+    """Return the keys of all workspaces that sign although their record was not found."""
+    active = SigningKey.objects.filter(state=SigningKey.State.ACTIVE).exclude(published=dkim_keys.Published.FOUND)
+    return active.order_by("domain", "pk")
+
+
 def domain_of(email: str) -> str:
     """Return the domain of an address as keys are kept for it; empty where the address is none."""
     try:
@@ -59,15 +76,15 @@ def make(workspace: Workspace, *, domain: str, algorithm: str, by: User | None) 
     """Return a new key for a domain; it signs nothing before it is activated.
 
     Raises:
-        SigningKeyError: the domain is none, or there are too many keys.
+        SigningKeyError: the domain is none or too long, or there are too many keys.
     """
-    name = _domain(domain)
+    name, selector = _domain(domain), _selector(algorithm)
+    if len(dkim_keys.record_name(selector, name)) > LONGEST_NAME:
+        raise SigningKeyError(_("This domain is too long: a key's record under it could not exist."), field="domain")
     if SigningKey.objects.filter(workspace=workspace).exclude(state=SigningKey.State.RETIRED).count() >= MAX_OPEN:
         raise SigningKeyError(_("There are too many keys. Delete those that are not used."), code="too_many_keys")
     pair = dkim_keys.make(algorithm)
-    key = SigningKey(
-        workspace=workspace, domain=name, selector=_selector(algorithm), algorithm=algorithm, public_key=pair.public
-    )
+    key = SigningKey(workspace=workspace, domain=name, selector=selector, algorithm=algorithm, public_key=pair.public)
     key.private_key = pair.private
     with transaction.atomic():
         key.save()
@@ -171,9 +188,10 @@ def _known(key: SigningKey, before: SigningKey | None) -> SigningKey | None:
 
 def _domain(text: str) -> str:
     """Return what was typed as a domain; an address, or what a browser shows, means its domain."""
-    typed = text.strip().rpartition("@")[2].removeprefix("https://").removeprefix("http://").strip("/. ")
+    shown = text.strip().removeprefix("https://").removeprefix("http://").partition("/")[0]
+    typed = shown.rpartition("@")[2].strip(". ")
     name = domain_of(f"a@{typed}")
-    if not dkim.is_name(name) or "." not in name:
+    if shown.count("@") > 1 or not dkim.is_name(name) or "." not in name:
         raise SigningKeyError(_("This is no domain. It looks like example.com."), field="domain")
     return name
 

@@ -11,10 +11,12 @@ import { startLive } from "./live.js";
 import { startMenus } from "./menus.js";
 import { startPalette } from "./palette.js";
 import { startSession } from "./session.js";
+import { startTabs } from "./tabs.js";
 import { startTheme } from "./theme.js";
 import { startToasts } from "./toasts.js";
 
 startTheme();
+startTabs();
 startMenus();
 startDrawer();
 startDialogs();

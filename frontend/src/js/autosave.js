@@ -85,12 +85,37 @@ function refused() {
   setTimeout(putAside, 100); // once htmx has settled the new version
 }
 
+// Said beside the field, in the place where a page that was sent says it; one place for all choices of a group.
+function explain(field, sentences) {
+  const group = isChoice(field) ? field.closest("fieldset[id]") : null;
+  const described = group ?? field;
+  const frame = field.closest(".field");
+  if (!frame || !described.id) return;
+  const id = `${described.id}_error`;
+  document.getElementById(id)?.remove();
+  const rest = (described.getAttribute("aria-describedby") ?? "").split(" ").filter((each) => each && each !== id);
+  if (sentences.length) {
+    const place = document.createElement("div");
+    place.id = id;
+    for (const sentence of sentences) {
+      const line = document.getElementById("autosave-why").content.firstElementChild.cloneNode(true);
+      line.querySelector("span").textContent = sentence;
+      place.append(line);
+    }
+    frame.append(place);
+    rest.push(id);
+  }
+  if (rest.length) described.setAttribute("aria-describedby", rest.join(" "));
+  else described.removeAttribute("aria-describedby");
+}
+
 // Marked where it stands, so that whoever is typing stays where they are.
 function mark() {
-  const names = document.querySelector("#saved [data-refused]")?.dataset.refused.split(" ") ?? [];
+  const why = JSON.parse(document.querySelector("#saved [data-why]")?.dataset.why ?? "{}");
   for (const field of fields()) {
-    if (names.includes(field.name)) field.setAttribute("aria-invalid", "true");
+    if (field.name in why) field.setAttribute("aria-invalid", "true");
     else field.removeAttribute("aria-invalid");
+    explain(field, why[field.name] ?? []);
   }
 }
 
