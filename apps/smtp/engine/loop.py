@@ -77,7 +77,6 @@ class Engine:
 
     def run(self) -> Report:
         """Carry everything; see `carry_many`."""
-        is_whole = False
         try:
             self._is_stopping = self._bearer.should_stop()
             self._fetch({})
@@ -86,10 +85,8 @@ class Engine:
                 pass
             for channel in self._channels:
                 channel.part()
-            is_whole = True
         finally:
-            if not is_whole:
-                self._hear_out()
+            self._hear_out()
             for channel in self._channels:
                 channel.close()
             self._selector.close()
@@ -106,15 +103,12 @@ class Engine:
         return list(self._desk.finished)
 
     def _hear_out(self) -> None:
-        """Say nothing more, but wait for the replies to last words that are out, each for its time."""
-        if not (doubtful := [one for one in self._desk.in_doubt.values() if one.is_out]):
+        """After an exception: say nothing more, but wait for the replies to last words that are out."""
+        if not self.in_doubt:
             return
-        until = max(letter.limits.reply_until() for letter in doubtful)
+        until = max(one.limits.reply_until() for one in self._desk.in_doubt.values() if one.is_out)
         for channel in self._channels:
-            if channel.talk:
-                channel.talk.stop()
-            else:
-                channel.close()
+            (channel.talk.stop if channel.talk else channel.close)()
         while self.in_doubt and now() < until:
             for key, events in self._selector.select(TICK):
                 key.data.handle(events)
