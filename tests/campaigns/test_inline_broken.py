@@ -81,16 +81,16 @@ def test_marked_letters_that_were_not_sent_go_back_after_an_unforeseen_error(
     sending: Sending, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     campaign = sending(60)
-    mark, marked = grouped_claims.mark, list[int]()
+    mark, marked = grouped_results.Results.flush_and_mark, list[int]()
 
-    def broken_behind(some: Any) -> Any:
-        found = mark(some)
+    def broken_behind(results: Any, some: Any) -> Any:
+        found = mark(results, some)
         marked.extend(found)
         if len(marked) >= 20:
             raise UnforeseenError
         return found
 
-    monkeypatch.setattr(grouped_claims, "mark", broken_behind)
+    monkeypatch.setattr(grouped_results.Results, "flush_and_mark", broken_behind)
     with FaultServer() as server:
         through(server)
         with pytest.raises(UnforeseenError):
