@@ -20,13 +20,29 @@ status() {
     return $dead
 }
 
+# The watching is done by a process of its own, and this one only waits for it: bash 5.2 may lose its way, "unexpected EOF
+# while looking for matching )", where a trap runs in the middle of a command substitution.
 monitor() {
-    local name ends="" nap
-    declare -A due=() pause=() revived=()
+    local ends="" watcher
     note_process monitor $$
+    rm -f -- "$RUN_DIR/monitor.ends"
     trap 'ends=1' TERM INT HUP
+    watch_over & watcher=$!
+    while [ -z "$ends" ] && kill -0 $watcher 2>/dev/null; do wait $watcher; done
+    trap '' TERM INT HUP
+    : >"$RUN_DIR/monitor.ends"
+    wait $watcher
+    rm -f -- "$RUN_DIR/monitor.pid" "$RUN_DIR/monitor.ends"
+    if [ -n "$ends" ]; then say "The monitor ends; the workers go on."; else say "Stopped; nothing is left to watch."; fi
+}
+
+# Until everything is stopped, or the monitor ends or is gone.
+watch_over() {
+    local name
+    declare -A due=() pause=() revived=()
+    trap '' INT HUP
     say "Watching $(wanted | tr '\n' ' ')from $RUN_DIR."
-    while [ -z "$ends" ] && [ -f "$WANTED" ]; do
+    while [ -f "$WANTED" ] && [ ! -f "$RUN_DIR/monitor.ends" ] && kill -0 $$ 2>/dev/null; do
         rotate
         for name in $(wanted); do
             if is_running "$name"; then
@@ -44,13 +60,8 @@ monitor() {
                 due[$name]="" revived[$name]=$SECONDS
             fi
         done
-        # In the background, so that a signal ends the wait.
-        sleep 1 & nap=$!
-        wait $nap
-        kill $nap 2>/dev/null
+        sleep 1
     done
-    rm -f -- "$RUN_DIR/monitor.pid"
-    if [ -n "$ends" ]; then say "The monitor ends; the workers go on."; else say "Stopped; nothing is left to watch."; fi
 }
 
 # Starts one process again; false while somebody else is at work on the same folder.

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -69,6 +70,7 @@ class Crew:
         self._say = say
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._orphans: list[Process] = []
+        self._rolling: dict[str, threading.Thread] = {}
         self.mail_workers = tier.mail_workers
         self.processes_killed = 0
         self.peak_memory_bytes = 0
@@ -100,8 +102,10 @@ class Crew:
         return True
 
     def kill_main(self, dice: random.Random) -> bool:
-        """Kill one main process, chosen by chance, and start another in its place at once."""
+        """Kill one main process, chosen by chance, and start another in its place at once; False while it rolls."""
         name = dice.choice([*self.mail_workers, *self.mail_workers, "default", "beat"])
+        if name in self._rolling:
+            return False
         brood = self.children(name)
         process = self._running[name]
         process.kill()
@@ -112,16 +116,26 @@ class Crew:
         return True
 
     def roll(self, dice: random.Random) -> bool:
-        """Stop one mail worker in order, as a new release would, and start another in its place."""
+        """Stop one mail worker in order, as a new release would, and start another in its place; False while one rolls.
+
+        It may take as long as a warm stop may, and the blows go on meanwhile.
+        """
+        if self._rolling:
+            return False
         name = dice.choice(self.mail_workers)
+        self._rolling[name] = threading.Thread(target=self._roll, args=(name,))
+        self._rolling[name].start()
+        return True
+
+    def _roll(self, name: str) -> None:
         children.end(self._running[name], self._specs[name].stop)
         self._start(name)
-        return True
+        del self._rolling[name]
 
     def revive(self) -> None:
         """Start again what ended by itself, as a supervisor does."""
         for name, process in list(self._running.items()):
-            if process.poll() is not None:
+            if name not in self._rolling and process.poll() is not None:
                 last = children.last_words(self._logs / f"{name}.log")
                 self._say(f"{name} ended by itself with status {process.returncode} and is started again: {last}")
                 self._start(name)
@@ -134,6 +148,8 @@ class Crew:
 
     def stop(self) -> None:
         """Stop everything in order: beat first, then the workers with what they have in hand."""
+        for thread in list(self._rolling.values()):
+            thread.join()
         brood = [child for name in self._running for child in self.children(name)]
         for name in sorted(self._running, key=lambda name: self._specs[name].stop_rank):
             children.end(self._running.pop(name), self._specs[name].stop)
